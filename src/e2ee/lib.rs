@@ -1,0 +1,1 @@
+//! Keys, derivations, key ring, frame formats and replay: bytes in, bytes out.

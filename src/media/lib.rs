@@ -1,0 +1,1 @@
+//! Camera to sealed frames, sealed frames to screen: GStreamer elements and pipelines.

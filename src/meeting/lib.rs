@@ -1,0 +1,1 @@
+//! The call: who is there, what may be sent and played, what has verified.

@@ -1,0 +1,1 @@
+//! The front panel: the board file, its lines and its media budget.

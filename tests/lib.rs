@@ -1,0 +1,1 @@
+//! What crosses rooms: interop with foreign clients and servers, attacks, faults.
