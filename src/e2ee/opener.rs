@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Opens the frames of one receiving track.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::codec::Codec;
+use crate::counters::OpenCounters;
+use crate::format::{FrameFormat, Unreadable};
+use crate::livekit::LiveKit;
+use crate::replay::Replay;
+use crate::ring::{KeyIndex, KeyRing};
+use crate::verdict::Verdict;
+
+/// What is known about a frame from the way it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameContext {
+    /// Packets were lost since the frame before.
+    pub gap: bool,
+    /// Time on any monotonic clock; only differences count.
+    pub now: Duration,
+}
+
+/// Opens the frames of one track; a frame that does not open gets a verdict instead.
+#[derive(Debug)]
+pub struct Opener<F = LiveKit> {
+    format: F,
+    keys: KeyRing,
+    sif_trailer: Vec<u8>,
+    #[expect(dead_code)]
+    replay: Replay,
+    counters: OpenCounters,
+}
+
+impl Opener {
+    /// An opener for LiveKit's format, without keys.
+    pub fn new(codec: Codec, replay: Replay) -> Self {
+        Self::with_format(LiveKit::new(codec), replay)
+    }
+}
+
+impl<F: FrameFormat> Opener<F> {
+    /// An opener for another format, without keys.
+    pub fn with_format(format: F, replay: Replay) -> Self {
+        Self {
+            format,
+            keys: KeyRing::new(),
+            sif_trailer: Vec::new(),
+            replay,
+            counters: OpenCounters::default(),
+        }
+    }
+
+    /// The keys to open with.
+    pub fn keys(&mut self) -> &mut KeyRing {
+        &mut self.keys
+    }
+
+    /// Bytes that the server ends its own frames with (`JoinResponse.sif_trailer`); such frames are dropped.
+    pub fn set_sif_trailer(&mut self, trailer: Vec<u8>) {
+        self.sif_trailer = trailer;
+    }
+
+    /// Opens `frame` in place and gives the length of the plain frame.
+    ///
+    /// # Errors
+    /// The frame must be dropped; its bytes may have been rearranged. At most one decryption was tried.
+    #[inline]
+    pub fn open(&mut self, frame: &mut [u8], context: &FrameContext) -> Result<usize, Verdict> {
+        let opened = self.try_open(frame, context);
+        let counter = match opened {
+            Ok(_) => &mut self.counters.opened,
+            Err(Verdict::Clear) => &mut self.counters.clear,
+            Err(Verdict::NoKey) => &mut self.counters.no_key,
+            Err(Verdict::Loss) => &mut self.counters.loss,
+            Err(Verdict::Unverified) => &mut self.counters.unverified,
+            Err(Verdict::Altered) => &mut self.counters.altered,
+            Err(Verdict::OtherKey) => &mut self.counters.other_key,
+            Err(Verdict::Replayed) => &mut self.counters.replayed,
+            Err(Verdict::ServerInjected) => &mut self.counters.server_injected,
+            Err(Verdict::Malformed) => &mut self.counters.malformed,
+        };
+        *counter += 1;
+        opened
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> OpenCounters {
+        self.counters
+    }
+
+    fn try_open(&mut self, frame: &mut [u8], context: &FrameContext) -> Result<usize, Verdict> {
+        if !self.sif_trailer.is_empty() && frame.ends_with(&self.sif_trailer) {
+            return Err(Verdict::ServerInjected);
+        }
+        let envelope = self.format.envelope(frame).map_err(|why| match why {
+            Unreadable::Clear => Verdict::Clear,
+            Unreadable::Malformed => Verdict::Malformed,
+        })?;
+        let key = KeyIndex::try_from(envelope.key_index)
+            .ok()
+            .and_then(|index| self.keys.key(index))
+            .ok_or(Verdict::NoKey)?;
+        self.format.open(key, &envelope, frame).map_err(|_| {
+            if context.gap {
+                Verdict::Loss
+            } else {
+                Verdict::Unverified
+            }
+        })
+    }
+}
