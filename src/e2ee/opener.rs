@@ -10,7 +10,7 @@ use crate::format::{FrameFormat, Unreadable};
 use crate::livekit::LiveKit;
 use crate::replay::Replay;
 use crate::ring::{KeyIndex, KeyRing};
-use crate::verdict::Verdict;
+use crate::verdict::{Failures, Verdict};
 
 /// What is known about a frame from the way it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,7 @@ pub struct Opener<F = LiveKit> {
     sif_trailer: Vec<u8>,
     #[expect(dead_code)]
     replay: Replay,
+    failures: Failures,
     counters: OpenCounters,
 }
 
@@ -47,6 +48,7 @@ impl<F: FrameFormat> Opener<F> {
             keys: KeyRing::new(),
             sif_trailer: Vec::new(),
             replay,
+            failures: Failures::default(),
             counters: OpenCounters::default(),
         }
     }
@@ -59,6 +61,11 @@ impl<F: FrameFormat> Opener<F> {
     /// Bytes that the server ends its own frames with (`JoinResponse.sif_trailer`); such frames are dropped.
     pub fn set_sif_trailer(&mut self, trailer: Vec<u8>) {
         self.sif_trailer = trailer;
+    }
+
+    /// Whether the peer proved to have the key, which tells altered frames from frames under another key.
+    pub fn set_peer_confirmed(&mut self, confirmed: bool) {
+        self.failures.peer_confirmed = confirmed;
     }
 
     /// Opens `frame` in place and gives the length of the plain frame.
@@ -101,12 +108,8 @@ impl<F: FrameFormat> Opener<F> {
             .ok()
             .and_then(|index| self.keys.key(index))
             .ok_or(Verdict::NoKey)?;
-        self.format.open(key, &envelope, frame).map_err(|_| {
-            if context.gap {
-                Verdict::Loss
-            } else {
-                Verdict::Unverified
-            }
-        })
+        self.format
+            .open(key, &envelope, frame)
+            .map_err(|_| self.failures.judge(context.gap, context.now))
     }
 }
