@@ -2,11 +2,18 @@
 
 //! The GStreamer elements that touch frames.
 
+pub mod rtpvp8opaquepay;
+
+#[cfg(test)]
+mod tests;
+
+pub use rtpvp8opaquepay::RtpVp8OpaquePay;
+
 /// Registers every element of this plugin.
 ///
 /// # Errors
 ///
 /// GStreamer's own, when it refuses a type; a plugin built against another version would do that.
-pub fn register(_plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
-    Ok(())
+pub fn register(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
+    rtpvp8opaquepay::register(plugin)
 }
