@@ -6,8 +6,11 @@
 //! GStreamer plugin `libgstroomseal.so`, so that `gst-launch-1.0` and other programs can use the
 //! elements. The box calls [`plugin_register_static`] and needs no plugin path.
 
+pub mod clock;
 pub mod elements;
 pub mod plugins;
+pub mod sdp;
+pub mod transport;
 
 pub use entry::plugin_register_static;
 
