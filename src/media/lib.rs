@@ -6,8 +6,10 @@
 //! GStreamer plugin `libgstroomseal.so`, so that `gst-launch-1.0` and other programs can use the
 //! elements. The box calls [`plugin_register_static`] and needs no plugin path.
 
+pub mod budget;
 pub mod clock;
 pub mod elements;
+pub mod encoder;
 pub mod plugins;
 pub mod sdp;
 pub mod transport;
