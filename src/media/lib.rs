@@ -11,6 +11,8 @@ pub mod clock;
 pub mod elements;
 pub mod encoder;
 pub mod plugins;
+pub mod present;
+pub mod record;
 pub mod sdp;
 pub mod transport;
 
