@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The configuration: a TOML file, then the command line over it, checked into [`Config`] before anything starts.
+//!
+//! Every key is explained in `roomseal.sample.toml`. Secrets stand in files of their own ([`crate::secret`]).
+
+mod file;
+mod overrides;
+mod resolve;
+mod source;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use roomseal_e2ee::{FrameKey, KeyIndex, KeyRing};
+use roomseal_panel::FileError;
+use url::Url;
+
+use crate::secret::Secret;
+
+pub use overrides::Overrides;
+pub use source::{Camera, Microphone, Screen, Speaker};
+
+/// Where the configuration lies unless `--config` says otherwise.
+pub const INSTALLED: &str = "/etc/roomseal/roomseal.toml";
+
+/// The sample that is shipped: every key, with its default.
+pub const SAMPLE: &str = include_str!("roomseal.sample.toml");
+
+/// Everything the box needs to know, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The name others see.
+    pub name: String,
+    /// The board's id, for [`roomseal_panel::Board::load`].
+    pub board: String,
+    /// The meeting service.
+    pub service: Service,
+    /// Keys, and what they are required for.
+    pub e2ee: E2ee,
+    /// Pictures in.
+    pub camera: CameraSetting,
+    /// Sound in.
+    pub microphone: MicrophoneSetting,
+    /// Sound out.
+    pub speaker: SpeakerSetting,
+    /// Pictures out.
+    pub screen: ScreenSetting,
+    /// What is kept of the others.
+    pub recording: Recording,
+    /// What is logged.
+    pub log: Log,
+    /// What is allowed and unwise, in words for the person who wrote the file.
+    pub warnings: Vec<String>,
+}
+
+/// The meeting service and how to get in.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// `wss://…`, or `ws://…` on loopback or with `insecure_lan`.
+    pub url: Url,
+    /// The room.
+    pub room: String,
+    /// This participant, unique in the room.
+    pub identity: String,
+    /// What opens the door.
+    pub access: Access,
+    /// The user allows signalling without TLS on the LAN; every status view says so.
+    pub insecure_lan: bool,
+    /// Whom to believe that it is the service.
+    pub trust: Trust,
+}
+
+/// What opens the door of the service.
+#[derive(Clone, Debug)]
+pub enum Access {
+    /// A LiveKit token made by somebody else.
+    Token(Secret),
+    /// The service's API key: tokens are made here.
+    ApiKey {
+        /// Its public half.
+        key: String,
+        /// Its secret half.
+        secret: Secret,
+    },
+}
+
+/// Whom to believe that it is the service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// A PEM file of certificate authorities beside those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// SHA-256 of the service's own certificate (DER); then nothing else is believed.
+    pub certificate_sha256: Option<[u8; 32]>,
+}
+
+/// Keys, and what they are required for (a foreign room: keys by the app).
+#[derive(Clone, Debug)]
+pub struct E2ee {
+    /// `true`: send sealed only, play only what opens. `false`: send clear, play both.
+    pub required: bool,
+    /// Keys by participant.
+    pub keys: Keys,
+}
+
+/// The keys of a foreign room, derived as LiveKit derives them.
+#[derive(Clone, Debug, Default)]
+pub struct Keys {
+    /// The index that own frames carry.
+    pub index: KeyIndex,
+    /// The key of everybody without one of their own.
+    pub shared: Option<FrameKey>,
+    /// Keys of single participants, by identity.
+    pub participants: BTreeMap<String, FrameKey>,
+}
+
+impl Keys {
+    /// The key that `identity` seals with.
+    pub fn of(&self, identity: &str) -> Option<&FrameKey> {
+        self.participants.get(identity).or(self.shared.as_ref())
+    }
+
+    /// The ring that opens frames of `identity`.
+    pub fn ring(&self, identity: &str) -> KeyRing {
+        let mut ring = KeyRing::new();
+        if let Some(key) = self.of(identity) {
+            ring.set(self.index, key.clone());
+        }
+        ring
+    }
+
+    /// Whether there is any key at all.
+    pub fn is_empty(&self) -> bool {
+        self.shared.is_none() && self.participants.is_empty()
+    }
+}
+
+/// Pictures in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CameraSetting {
+    /// Where they come from.
+    pub source: Camera,
+    /// The codec to send; `None`: what the board does best and everybody decodes.
+    pub codec: Option<VideoCodec>,
+    /// Less than the board's budget allows; `None`: the budget.
+    pub limit: PictureLimit,
+}
+
+/// A video codec that can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VideoCodec {
+    /// H.264, constrained baseline.
+    H264,
+    /// VP8.
+    Vp8,
+}
+
+/// Upper limits below the board's media budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PictureLimit {
+    /// Pixels, even.
+    pub width: Option<u32>,
+    /// Pixels, even.
+    pub height: Option<u32>,
+    /// Frames per second.
+    pub framerate: Option<u32>,
+    /// Kilobits per second.
+    pub bitrate_kbps: Option<u32>,
+}
+
+/// Sound in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MicrophoneSetting {
+    /// Where it comes from.
+    pub source: Microphone,
+    /// Kilobits per second.
+    pub bitrate_kbps: u32,
+    /// Start muted.
+    pub muted: bool,
+}
+
+/// Sound out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpeakerSetting {
+    /// Where it goes.
+    pub sink: Speaker,
+    /// Take the loudspeaker out of what the microphone hears.
+    pub echo_cancellation: bool,
+}
+
+/// Pictures out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScreenSetting {
+    /// Where they go.
+    pub sink: Screen,
+    /// Fewer tiles than the board affords; `None`: as many as it affords.
+    pub tiles: Option<u32>,
+}
+
+/// What is kept of the others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recording {
+    /// A directory for one MKV per remote participant; `None`: nothing is recorded.
+    pub directory: Option<PathBuf>,
+    /// A PNG of each remote picture this often; needs a directory.
+    pub snapshots: Option<Duration>,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Everything from this level up.
+    pub level: tracing::Level,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: tracing::Level::INFO,
+            format: LogFormat::Auto,
+        }
+    }
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// `journal` when standard error goes to journald, otherwise `text`.
+    Auto,
+    /// With journald's priority prefix.
+    Journal,
+    /// One JSON object per line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file says something that cannot be.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// An option of the command line says something that cannot be.
+    #[error("{option}: {problem}; {advice}")]
+    Option {
+        /// The option as typed.
+        option: &'static str,
+        /// What is wrong.
+        problem: String,
+        /// What to do next.
+        advice: String,
+    },
+    /// The file cannot be read.
+    #[error("{}: cannot read the configuration: {source}; name a file with --config", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A setting without default is given nowhere.
+    #[error("{place}: {section} {key} is missing; add it to the file, or give {option}")]
+    Missing {
+        /// The file, or what stands in its place.
+        place: String,
+        /// Its section, as `[service]`.
+        section: &'static str,
+        /// Its key.
+        key: &'static str,
+        /// The option that does the same.
+        option: &'static str,
+    },
+}
+
+impl Config {
+    /// Reads `path` and puts the command line over it. Without a path, the installed file is read if it is there;
+    /// if not, the command line alone has to say enough.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place and what to do.
+    pub fn load(
+        path: Option<&std::path::Path>,
+        overrides: &Overrides,
+    ) -> Result<Self, ConfigError> {
+        let installed = std::path::Path::new(INSTALLED);
+        let path = match path {
+            Some(path) => path,
+            None if installed.exists() => installed,
+            None => {
+                return resolve::resolve(
+                    &resolve::Text {
+                        path: "command line",
+                        text: "",
+                        base: std::path::Path::new("."),
+                    },
+                    overrides,
+                );
+            }
+        };
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        let base = path.parent().unwrap_or(std::path::Path::new("."));
+        Self::parse(&path.display().to_string(), &text, base, overrides)
+    }
+
+    /// Checks the text of a configuration file; relative paths in it start at `base`.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn parse(
+        path: &str,
+        text: &str,
+        base: &std::path::Path,
+        overrides: &Overrides,
+    ) -> Result<Self, ConfigError> {
+        resolve::resolve(&resolve::Text { path, text, base }, overrides)
+    }
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the box says about itself: one value, kept by the daemon, read by terminal, socket and systemd.
+//!
+//! The daemon holds a [`Publisher`] and changes the status in place; every view holds a `watch::Receiver`. The socket
+//! ([`socket`]) speaks one JSON object per line; [`view`] draws the same value on a terminal.
+
+pub mod socket;
+pub mod view;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+/// Everything a view shows. The JSON names are the field names in kebab-case.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Status {
+    /// Version of the firmware.
+    pub version: String,
+    /// Name of the box.
+    pub name: String,
+    /// Id of the board.
+    pub board: String,
+    /// Host and port of the service, without path and query.
+    pub service: String,
+    /// Room.
+    pub room: String,
+    /// Who the box is for the service.
+    pub identity: String,
+    /// How it stands with the service.
+    pub connection: Connection,
+    /// Signalling without TLS is allowed on the LAN.
+    pub insecure_lan: bool,
+    /// Sealed frames only, in both directions.
+    pub e2ee_required: bool,
+    /// What may leave at the moment, in words.
+    pub sending: String,
+    /// What this box sends.
+    pub local_tracks: Vec<LocalTrack>,
+    /// The others, in order of arrival.
+    pub participants: Vec<Participant>,
+    /// What is missing or broken, and what to do about it.
+    pub troubles: Vec<Trouble>,
+    /// Where recordings go.
+    pub recording: Option<String>,
+}
+
+/// How it stands with the service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum Connection {
+    /// Not asked yet.
+    #[default]
+    Starting,
+    /// On the way in.
+    Connecting {
+        /// Counted from 1.
+        attempt: u32,
+    },
+    /// In the room.
+    Joined,
+    /// Was in the room, trying to get back.
+    Reconnecting {
+        /// Counted from 1.
+        attempt: u32,
+        /// Why it was lost.
+        reason: String,
+    },
+    /// Out, and not trying.
+    Left {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A track this box sends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LocalTrack {
+    /// Camera, microphone, …
+    pub source: String,
+    /// Opus, VP8, H.264.
+    pub codec: String,
+    /// The encoder element and why it was taken.
+    pub encoder: String,
+    /// Pixels and frames per second, for people; empty for sound.
+    pub format: String,
+    /// Muted here.
+    pub muted: bool,
+    /// Frames that left sealed.
+    pub sealed: u64,
+    /// Frames that could not be sealed and stayed.
+    pub dropped: u64,
+    /// Frames that left clear; only without required E2EE.
+    pub clear: u64,
+}
+
+/// Somebody else in the room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Participant {
+    /// Who it is for the service.
+    pub identity: String,
+    /// What it calls itself.
+    pub name: String,
+    /// `person`, or the machine it is: egress, ingress, sip, agent, …
+    pub kind: String,
+    /// What it sends.
+    pub tracks: Vec<RemoteTrack>,
+}
+
+/// A track of somebody else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RemoteTrack {
+    /// The service's id.
+    pub sid: String,
+    /// Camera, microphone, …
+    pub source: String,
+    /// Muted by its owner, as the service says.
+    pub muted: bool,
+    /// `verified`, `waiting`, `refused`, `silent`, `clear` or `off`: for programs.
+    pub verification: String,
+    /// The same for people, with the reason.
+    pub text: String,
+    /// Frames that opened.
+    pub opened: u64,
+    /// Frames that did not.
+    pub refused: u64,
+}
+
+/// Something missing or broken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Trouble {
+    /// What it is about; one trouble each.
+    pub about: String,
+    /// What is wrong, and what to do.
+    pub text: String,
+}
+
+/// Keeps the status and wakes the views when it changes.
+#[derive(Clone, Debug)]
+pub struct Publisher(watch::Sender<Status>);
+
+impl Publisher {
+    /// Starts with `status`; the version is filled in.
+    pub fn new(mut status: Status) -> Self {
+        status.version = env!("CARGO_PKG_VERSION").to_owned();
+        Self(watch::Sender::new(status))
+    }
+
+    /// Changes the status in place; views wake only if it differs afterwards.
+    pub fn update(&self, change: impl FnOnce(&mut Status)) {
+        self.0.send_if_modified(|status| {
+            let before = status.clone();
+            change(status);
+            *status != before
+        });
+    }
+
+    /// Names a trouble, or takes it back with `None`.
+    pub fn trouble(&self, about: &str, text: Option<String>) {
+        self.update(|status| {
+            let known = status
+                .troubles
+                .iter()
+                .position(|trouble| trouble.about == about);
+            match (known, text) {
+                (Some(at), Some(text)) => status.troubles[at].text = text,
+                (Some(at), None) => {
+                    status.troubles.remove(at);
+                }
+                (None, Some(text)) => status.troubles.push(Trouble {
+                    about: about.to_owned(),
+                    text,
+                }),
+                (None, None) => {}
+            }
+        });
+    }
+
+    /// A view on the status.
+    pub fn watch(&self) -> watch::Receiver<Status> {
+        self.0.subscribe()
+    }
+}
+
+impl Connection {
+    /// In words for people.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Starting => "starting".to_owned(),
+            Self::Connecting { attempt: 1 } => "connecting".to_owned(),
+            Self::Connecting { attempt } => format!("connecting, attempt {attempt}"),
+            Self::Joined => "in the meeting".to_owned(),
+            Self::Reconnecting { attempt, reason } => {
+                format!("reconnecting, attempt {attempt}: {reason}")
+            }
+            Self::Left { reason } => format!("left: {reason}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn views_wake_only_when_something_changed() {
+        let publisher = Publisher::new(Status::default());
+        let mut view = publisher.watch();
+        view.mark_unchanged();
+        publisher.update(|status| status.room = String::new());
+        assert!(!view.has_changed().unwrap());
+        publisher.update(|status| status.room = "lobby".to_owned());
+        assert!(view.has_changed().unwrap());
+    }
+
+    #[test]
+    fn a_trouble_is_named_once_and_can_be_taken_back() {
+        let publisher = Publisher::new(Status::default());
+        publisher.trouble("camera", Some("gone".to_owned()));
+        publisher.trouble("camera", Some("still gone".to_owned()));
+        assert_eq!(publisher.watch().borrow().troubles.len(), 1);
+        publisher.trouble("camera", None);
+        assert!(publisher.watch().borrow().troubles.is_empty());
+    }
+}

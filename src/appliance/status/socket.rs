@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The status socket: one JSON object per line, both ways, on a Unix socket that only the box's user reaches.
+//!
+//! `{"ask":"status"}` is answered with one line `{"status":{…}}`; `{"ask":"watch"}` with such a line now and after every
+//! change. What is not understood is answered with `{"error":"…"}`.
+
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::Status;
+use crate::supervise::Stop;
+
+/// No question is longer; more is not read.
+const LONGEST_QUESTION: u64 = 4096;
+/// Views at once; one more is turned away, so that a loop in a script cannot exhaust the box.
+const MOST_VIEWS: usize = 16;
+
+/// What can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "ask", deny_unknown_fields)]
+pub enum Question {
+    /// The status, once.
+    Status,
+    /// The status, now and after every change.
+    Watch,
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// Why there is no answer.
+    Error(String),
+    /// The status.
+    Status(Box<Status>),
+}
+
+/// Where the socket lies: systemd's runtime directory, the user's, or `None`.
+pub fn default_path() -> Option<PathBuf> {
+    // RUNTIME_DIRECTORY may name several, separated by colons; the unit has one.
+    let systemd = std::env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from);
+    let user = std::env::var_os("XDG_RUNTIME_DIR").map(|dir| PathBuf::from(dir).join("roomseal"));
+    let root = rustix::process::geteuid()
+        .is_root()
+        .then(|| PathBuf::from("/run/roomseal"));
+    systemd.or(user).or(root).map(|dir| dir.join("status.sock"))
+}
+
+/// The listening socket; removes its file when dropped.
+#[derive(Debug)]
+pub struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Socket {
+    /// Binds `path`, making its directory, and taking over what a killed daemon left there.
+    ///
+    /// # Errors
+    /// When another daemon answers there, or the path cannot be used.
+    pub async fn bind(path: &Path) -> io::Result<Self> {
+        if let Some(dir) = path.parent() {
+            std::fs::create_dir_all(dir)?;
+        }
+        match std::fs::symlink_metadata(path) {
+            Ok(meta) if meta.file_type().is_socket() => {
+                if UnixStream::connect(path).await.is_ok() {
+                    return Err(io::Error::new(
+                        io::ErrorKind::AddrInUse,
+                        "another roomseal answers on this socket; stop it, or give --status-socket",
+                    ));
+                }
+                std::fs::remove_file(path)?;
+            }
+            Ok(_) => {
+                return Err(io::Error::new(
+                    io::ErrorKind::AlreadyExists,
+                    "there is a file of that name that is not a socket; move it away",
+                ));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        let listener = UnixListener::bind(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Answers until asked to stop.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub async fn serve(self, status: watch::Receiver<Status>, stop: Stop) -> anyhow::Result<()> {
+        let mut views = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = stop.asked() => return Ok(()),
+                Some(_) = views.join_next(), if !views.is_empty() => {}
+                accepted = self.listener.accept() => {
+                    let (stream, _) = accepted?;
+                    if views.len() < MOST_VIEWS {
+                        views.spawn(answer(stream, status.clone()));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // It may be gone already, with its directory.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// One view; an error means that it went away, which is its right.
+async fn answer(stream: UnixStream, mut status: watch::Receiver<Status>) -> io::Result<()> {
+    let (reader, mut writer) = stream.into_split();
+    let mut lines = BufReader::new(reader.take(LONGEST_QUESTION)).lines();
+    while let Some(line) = lines.next_line().await? {
+        match serde_json::from_str(&line) {
+            Ok(Question::Status) => {
+                let now = Box::new(status.borrow_and_update().clone());
+                write(&mut writer, &Answer::Status(now)).await?;
+            }
+            Ok(Question::Watch) => loop {
+                let now = Box::new(status.borrow_and_update().clone());
+                write(&mut writer, &Answer::Status(now)).await?;
+                if status.changed().await.is_err() {
+                    return Ok(());
+                }
+            },
+            Err(_) => {
+                let reason = r#"not understood; ask {"ask":"status"} or {"ask":"watch"}"#;
+                write(&mut writer, &Answer::Error(reason.to_owned())).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn write(to: &mut (impl AsyncWriteExt + Unpin), answer: &Answer) -> io::Result<()> {
+    let mut line = serde_json::to_vec(answer)?;
+    line.push(b'\n');
+    to.write_all(&line).await
+}
+
+/// A question that was put to a daemon; answers are read one by one.
+#[derive(Debug)]
+pub struct Asked(tokio::io::Lines<BufReader<UnixStream>>);
+
+impl Asked {
+    /// Puts `question` to the daemon behind `path`.
+    ///
+    /// # Errors
+    /// When no daemon is there.
+    pub async fn ask(path: &Path, question: Question) -> io::Result<Self> {
+        let mut stream = UnixStream::connect(path).await?;
+        let mut line = serde_json::to_vec(&question)?;
+        line.push(b'\n');
+        stream.write_all(&line).await?;
+        Ok(Self(BufReader::new(stream).lines()))
+    }
+
+    /// The next answer; `None` when the daemon closed.
+    ///
+    /// # Errors
+    /// When the line breaks off or is no answer.
+    pub async fn next(&mut self) -> io::Result<Option<Answer>> {
+        match self.0.next_line().await? {
+            Some(line) => Ok(Some(serde_json::from_str(&line)?)),
+            None => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::status::Publisher;
+    use crate::supervise::Supervisor;
+
+    async fn served(path: &Path, publisher: &Publisher) -> Supervisor {
+        let mut supervisor = Supervisor::new();
+        let socket = Socket::bind(path).await.unwrap();
+        supervisor.task("status", socket.serve(publisher.watch(), supervisor.stop()));
+        supervisor
+    }
+
+    fn room(answer: Option<Answer>) -> String {
+        match answer {
+            Some(Answer::Status(status)) => status.room,
+            other => panic!("no status: {other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_view_gets_the_status_and_every_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run/status.sock");
+        let publisher = Publisher::new(Status::default());
+        let supervisor = served(&path, &publisher).await;
+
+        let mut asked = Asked::ask(&path, Question::Watch).await.unwrap();
+        assert_eq!(room(asked.next().await.unwrap()), "");
+        publisher.update(|status| status.room = "lobby".to_owned());
+        assert_eq!(room(asked.next().await.unwrap()), "lobby");
+
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        supervisor.stop().ask();
+        supervisor.run().await.unwrap();
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn garbage_is_answered_with_what_can_be_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("status.sock");
+        let publisher = Publisher::new(Status::default());
+        let _supervisor = served(&path, &publisher).await;
+        let mut stream = UnixStream::connect(&path).await.unwrap();
+        stream.write_all(b"\xff{{nonsense\n").await.unwrap();
+        // Not even text: the connection ends, the daemon does not.
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.unwrap();
+        let mut stream = UnixStream::connect(&path).await.unwrap();
+        stream.write_all(b"{\"ask\":\"secrets\"}\n").await.unwrap();
+        let mut lines = BufReader::new(stream).lines();
+        let line = lines.next_line().await.unwrap().unwrap();
+        assert!(line.contains("not understood"), "{line}");
+    }
+
+    #[tokio::test]
+    async fn a_second_daemon_is_refused_and_a_stale_socket_taken_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("status.sock");
+        let first = Socket::bind(&path).await.unwrap();
+        let refused = Socket::bind(&path).await.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+        // As after SIGKILL: the file stays, nobody listens.
+        let stale = dir.path().join("stale.sock");
+        drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
+        assert!(stale.exists());
+        drop(Socket::bind(&stale).await.unwrap());
+        drop(first);
+        std::fs::write(&path, "mine").unwrap();
+        assert!(Socket::bind(&path).await.is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+    }
+}

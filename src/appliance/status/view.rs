@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The status on a terminal: a table that is redrawn, or a line for every change where nobody watches live.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::{Participant, RemoteTrack, Status};
+use crate::supervise::Stop;
+use crate::text::{plain, short};
+
+/// Counters move all the time; a table that is redrawn more often cannot be read.
+const REDRAW: Duration = Duration::from_millis(500);
+
+/// Shows `status` on standard output until asked to stop: live on a terminal, else a line for every change.
+///
+/// # Errors
+/// When standard output fails, except for a reader that went away.
+pub async fn show(mut status: watch::Receiver<Status>, stop: Stop) -> anyhow::Result<()> {
+    let mut out = io::stdout();
+    let live = out.is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+    let mut view = View::new(live);
+    loop {
+        let text = view.next(&status.borrow_and_update());
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                stop.asked().await;
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let drawn = Instant::now();
+        tokio::select! {
+            () = stop.asked() => return Ok(()),
+            changed = status.changed() => if changed.is_err() { return Ok(()) },
+        }
+        if live {
+            tokio::select! {
+                () = stop.asked() => return Ok(()),
+                () = tokio::time::sleep_until(drawn + REDRAW) => {}
+            }
+        }
+    }
+}
+
+/// What to write next for a status.
+#[derive(Debug)]
+pub struct View {
+    live: bool,
+    /// Lines of the table that stands on the terminal.
+    standing: usize,
+    said: Vec<String>,
+}
+
+impl View {
+    /// `live`: a table drawn over itself; otherwise lines.
+    pub fn new(live: bool) -> Self {
+        Self {
+            live,
+            standing: 0,
+            said: Vec::new(),
+        }
+    }
+
+    /// The bytes to write for `status`.
+    pub fn next(&mut self, status: &Status) -> String {
+        if self.live {
+            let table = table(status);
+            let mut text = String::new();
+            if self.standing > 0 {
+                // Up, then clear to the end: what scrolled away before stays as it is.
+                let _ = write!(text, "\x1b[{}A\x1b[J", self.standing);
+            }
+            text.push_str(&table);
+            self.standing = table.lines().count();
+            return text;
+        }
+        let lines = facts(status);
+        let new: Vec<&String> = lines
+            .iter()
+            .filter(|line| !self.said.contains(line))
+            .collect();
+        let mut text = String::new();
+        for line in new {
+            let _ = writeln!(text, "{line}");
+        }
+        for gone in self.said.iter().filter(|line| !lines.contains(line)) {
+            // A fact that only changed its value was said above under the same subject.
+            let subject = subject(gone);
+            if !lines.iter().any(|line| self::subject(line) == subject) {
+                let _ = writeln!(text, "{subject}: gone");
+            }
+        }
+        self.said = lines;
+        text
+    }
+}
+
+/// The whole status as a table of lines at most 100 characters wide.
+pub fn table(status: &Status) -> String {
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "{}  {}  {}",
+        short(&status.name, 30),
+        plain(&status.version),
+        short(&status.board, 20)
+    );
+    for line in head(status) {
+        let _ = writeln!(text, "  {line}");
+    }
+    if !status.local_tracks.is_empty() {
+        let _ = writeln!(text, "sending");
+        for track in &status.local_tracks {
+            let muted = if track.muted { "  muted" } else { "" };
+            let clear = if track.clear > 0 {
+                format!("  CLEAR {}", track.clear)
+            } else {
+                String::new()
+            };
+            let _ = writeln!(
+                text,
+                "  {:<12} {:<6} {:<16} sealed {:>8}  dropped {:>4}{clear}{muted}",
+                short(&track.source, 12),
+                short(&track.codec, 6),
+                short(&track.format, 16),
+                track.sealed,
+                track.dropped,
+            );
+            if !track.encoder.is_empty() {
+                let _ = writeln!(text, "               {}", short(&track.encoder, 84));
+            }
+        }
+    }
+    if status.participants.is_empty() {
+        let _ = writeln!(text, "nobody else is here");
+    } else {
+        let _ = writeln!(text, "here");
+    }
+    for participant in &status.participants {
+        let _ = writeln!(text, "  {}", who(participant));
+        for track in &participant.tracks {
+            let _ = writeln!(
+                text,
+                "    {} {:<12} {}  (opened {}, refused {})",
+                mark(track),
+                short(&track.source, 12),
+                short(&track.text, 52),
+                track.opened,
+                track.refused
+            );
+        }
+    }
+    for trouble in &status.troubles {
+        let _ = writeln!(
+            text,
+            "! {}: {}",
+            short(&trouble.about, 20),
+            plain(&trouble.text)
+        );
+    }
+    text
+}
+
+/// The status as sentences without moving numbers, each `subject: fact`.
+fn facts(status: &Status) -> Vec<String> {
+    let mut facts = head(status);
+    for track in &status.local_tracks {
+        let mut fact = format!("sending {}: {}", plain(&track.source), plain(&track.codec));
+        if !track.format.is_empty() {
+            let _ = write!(fact, " {}", plain(&track.format));
+        }
+        if !track.encoder.is_empty() {
+            let _ = write!(fact, ", {}", plain(&track.encoder));
+        }
+        if track.muted {
+            fact.push_str(", muted");
+        }
+        facts.push(fact);
+    }
+    for participant in &status.participants {
+        facts.push(format!("{}: here", who(participant)));
+        for track in &participant.tracks {
+            facts.push(format!(
+                "{} {}: {}",
+                who(participant),
+                plain(&track.source),
+                plain(&track.text)
+            ));
+        }
+    }
+    for trouble in &status.troubles {
+        facts.push(format!(
+            "! {}: {}",
+            plain(&trouble.about),
+            plain(&trouble.text)
+        ));
+    }
+    facts
+}
+
+fn head(status: &Status) -> Vec<String> {
+    let mut head = vec![format!(
+        "room {} on {}: {}",
+        plain(&status.room),
+        plain(&status.service),
+        plain(&status.connection.text())
+    )];
+    if status.insecure_lan {
+        head.push("signalling: NOT PROTECTED on the network (insecure-lan)".to_owned());
+    }
+    head.push(
+        if status.e2ee_required {
+            "end-to-end encryption: required"
+        } else {
+            "end-to-end encryption: NOT REQUIRED, this box sends clear"
+        }
+        .to_owned(),
+    );
+    if !status.sending.is_empty() {
+        head.push(format!("own media: {}", plain(&status.sending)));
+    }
+    if let Some(directory) = &status.recording {
+        head.push(format!("recording: {}", plain(directory)));
+    }
+    head
+}
+
+fn who(participant: &Participant) -> String {
+    let name = if participant.name.is_empty() {
+        &participant.identity
+    } else {
+        &participant.name
+    };
+    let mut who = short(name, 40);
+    if *name != participant.identity {
+        let _ = write!(who, " ({})", short(&participant.identity, 24));
+    }
+    if participant.kind != "person" {
+        let _ = write!(who, " [{}]", short(&participant.kind, 12));
+    }
+    who
+}
+
+/// Never colour alone, so a sign in front and words behind.
+fn mark(track: &RemoteTrack) -> char {
+    match track.verification.as_str() {
+        "verified" => '+',
+        "waiting" | "silent" | "off" => '.',
+        _ => '!',
+    }
+}
+
+fn subject(fact: &str) -> &str {
+    fact.split(": ").next().unwrap_or(fact)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::{Connection, Trouble};
+
+    fn meeting() -> Status {
+        Status {
+            version: "0.1.0".to_owned(),
+            name: "Box".to_owned(),
+            board: "sim".to_owned(),
+            service: "127.0.0.1:7880".to_owned(),
+            room: "lobby".to_owned(),
+            identity: "box".to_owned(),
+            connection: Connection::Joined,
+            e2ee_required: true,
+            participants: vec![Participant {
+                identity: "alice".to_owned(),
+                name: "Al\x1b[2Jice".to_owned(),
+                kind: "person".to_owned(),
+                tracks: vec![RemoteTrack {
+                    sid: "TR_1".to_owned(),
+                    source: "camera".to_owned(),
+                    muted: false,
+                    verification: "verified".to_owned(),
+                    text: "verified".to_owned(),
+                    opened: 12,
+                    refused: 0,
+                }],
+            }],
+            troubles: vec![Trouble {
+                about: "camera".to_owned(),
+                text: "no device; plug one in".to_owned(),
+            }],
+            ..Status::default()
+        }
+    }
+
+    #[test]
+    fn names_cannot_move_the_cursor() {
+        let live = View::new(true).next(&meeting());
+        assert!(!live.contains('\x1b'), "{live:?}");
+        let lines = View::new(false).next(&meeting());
+        assert!(!lines.contains('\x1b'), "{lines:?}");
+        assert!(
+            lines.contains("Al\u{fffd}[2Jice (alice) camera: verified"),
+            "{lines}"
+        );
+    }
+
+    #[test]
+    fn lines_are_written_once_and_counters_write_none() {
+        let mut view = View::new(false);
+        let mut status = meeting();
+        assert!(!view.next(&status).is_empty());
+        status.participants[0].tracks[0].opened = 13;
+        assert_eq!(view.next(&status), "");
+        status.participants[0].tracks[0].text = "cannot open".to_owned();
+        assert_eq!(
+            view.next(&status),
+            "Al\u{fffd}[2Jice (alice) camera: cannot open\n"
+        );
+        status.participants.clear();
+        let gone = view.next(&status);
+        assert!(gone.contains("Al\u{fffd}[2Jice (alice): gone\n"), "{gone}");
+    }
+
+    #[test]
+    fn a_live_table_is_drawn_over_the_one_before() {
+        let mut view = View::new(true);
+        let first = view.next(&meeting());
+        let second = view.next(&meeting());
+        assert!(second.starts_with(&format!("\x1b[{}A\x1b[J", first.lines().count())));
+    }
+
+    #[test]
+    fn what_is_not_protected_is_always_said() {
+        let mut status = meeting();
+        status.insecure_lan = true;
+        status.e2ee_required = false;
+        for shown in [table(&status), View::new(false).next(&status)] {
+            assert!(shown.contains("NOT PROTECTED"), "{shown}");
+            assert!(shown.contains("NOT REQUIRED"), "{shown}");
+        }
+    }
+}
