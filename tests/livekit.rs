@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A real `livekit-server` of one's own, on loopback or inside a namespace.
+
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use livekit_token::{AccessToken, VideoGrants};
+use tempfile::TempDir;
+
+use crate::network::Namespace;
+use crate::places;
+use crate::process::Running;
+
+const API_KEY: &str = "roomsealtests";
+/// Made up, and good for nothing but a server that lives as long as one test.
+const API_SECRET: &str = "not-a-secret-only-for-tests-0123456789abcdef";
+
+/// A running server; dropping it kills it.
+#[derive(Debug)]
+pub struct Server {
+    address: Ipv4Addr,
+    port: u16,
+    config: PathBuf,
+    namespace: Option<Namespace>,
+    process: Option<Running>,
+    _folder: TempDir,
+}
+
+impl Server {
+    /// Starts one on free ports of 127.0.0.1.
+    pub fn on_loopback() -> Self {
+        Self::start(Ipv4Addr::LOCALHOST, None)
+    }
+
+    /// Starts one inside a namespace, on the address that it has there.
+    pub fn inside(namespace: &Namespace) -> Self {
+        Self::start(namespace.address(), Some(namespace.clone()))
+    }
+
+    fn start(address: Ipv4Addr, namespace: Option<Namespace>) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let [port, tcp_port, udp_port] = free_ports();
+        let interface = namespace.as_ref().map_or("lo", |_| Namespace::INTERFACE);
+        let mut yaml = String::new();
+        write!(
+            yaml,
+            "port: {port}\nbind_addresses: [{address}]\nkeys:\n  {API_KEY}: {API_SECRET}\nlogging:\n  level: info\n\
+             room:\n  enable_remote_unmute: true\n\
+             rtc:\n  node_ip: {address}\n  use_external_ip: false\n  enable_loopback_candidate: {loopback}\n  \
+             interfaces:\n    includes: [{interface}]\n  udp_port: {udp_port}\n  tcp_port: {tcp_port}\n  \
+             stun_servers: [\"{address}:3478\"]\n",
+            loopback = namespace.is_none(),
+        )
+        .expect("writing into a string does not fail");
+        let config = folder.path().join("livekit.yaml");
+        std::fs::write(&config, yaml).expect("the configuration can be written");
+        let mut server = Self {
+            address,
+            port,
+            config,
+            namespace,
+            process: None,
+            _folder: folder,
+        };
+        server.restart();
+        server
+    }
+
+    /// Starts it (again) on the same ports, and returns when it answers.
+    pub fn restart(&mut self) {
+        self.stop();
+        let program = places::provided("bin/livekit-server");
+        let mut command = match &self.namespace {
+            Some(namespace) => namespace.command(&program),
+            None => Command::new(program),
+        };
+        command.arg("--config").arg(&self.config);
+        let process = Running::start("livekit-server", &command);
+        process.wait_for("start", Duration::from_secs(20), |line| {
+            line.contains("starting LiveKit server").then_some(())
+        });
+        self.process = Some(process);
+        if self.namespace.is_none() {
+            self.wait_until_it_answers();
+        }
+    }
+
+    /// Kills it as a crash would.
+    pub fn stop(&mut self) {
+        self.process = None;
+    }
+
+    /// What it wrote so far.
+    pub fn log(&self) -> String {
+        self.process
+            .as_ref()
+            .map(Running::output)
+            .unwrap_or_default()
+    }
+
+    /// Where clients connect to.
+    pub fn url(&self) -> String {
+        format!("ws://{}:{}", self.address, self.port)
+    }
+
+    /// The port for signalling.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A token that lets `identity` into `room` with everything a participant may do.
+    pub fn token(&self, identity: &str, room: &str) -> String {
+        self.token_with(
+            identity,
+            VideoGrants {
+                room_join: true,
+                room: room.to_owned(),
+                ..VideoGrants::default()
+            },
+        )
+    }
+
+    /// A token with grants of one's own.
+    pub fn token_with(&self, identity: &str, grants: VideoGrants) -> String {
+        AccessToken::with_api_key(API_KEY, API_SECRET)
+            .with_identity(identity)
+            .with_name(identity)
+            .with_grants(grants)
+            .to_jwt()
+            .expect("the grants are well-formed")
+    }
+
+    fn wait_until_it_answers(&self) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect((self.address, self.port)).is_err() {
+            assert!(
+                Instant::now() < deadline,
+                "livekit-server does not listen. Its log:\n{}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// Two TCP ports and one UDP port that were free a moment ago.
+fn free_ports() -> [u16; 3] {
+    let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
+    let second = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
+    let third = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
+    [first.local_addr(), second.local_addr(), third.local_addr()]
+        .map(|a| a.expect("a bound socket has an address").port())
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A small network of namespaces on one switch, whose cables can be pulled.
+//!
+//! Needs root, or a `sudo` that asks nothing.
+
+use std::ffi::OsStr;
+use std::net::Ipv4Addr;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+static SERIAL: AtomicU32 = AtomicU32::new(0);
+
+/// A switch with the namespaces on it; all of it is gone when the last handle is dropped.
+#[derive(Debug)]
+pub struct Network {
+    namespaces: Vec<Namespace>,
+}
+
+/// One host of a [`Network`].
+#[derive(Debug, Clone)]
+pub struct Namespace {
+    name: String,
+    address: Ipv4Addr,
+    cable: String,
+    switch: Arc<Switch>,
+}
+
+/// The namespace that only holds the bridge: the test's own network stack is never touched.
+#[derive(Debug)]
+struct Switch {
+    name: String,
+    hosts: Vec<String>,
+}
+
+impl Network {
+    /// Makes a switch and `hosts` namespaces on it.
+    pub fn with_hosts(hosts: u8) -> Self {
+        let tag = format!(
+            "rs{}x{}",
+            std::process::id(),
+            SERIAL.fetch_add(1, Ordering::Relaxed)
+        );
+        let switch = Arc::new(Switch {
+            name: format!("{tag}s"),
+            hosts: (1..=hosts).map(|n| format!("{tag}h{n}")).collect(),
+        });
+        let hub = &switch.name;
+        ip(&["netns", "add", hub]);
+        ip(&[
+            "-n",
+            hub,
+            "link",
+            "add",
+            "switch",
+            "type",
+            "bridge",
+            "forward_delay",
+            "0",
+        ]);
+        ip(&["-n", hub, "link", "set", "switch", "up"]);
+        let namespaces = (1..=hosts)
+            .zip(&switch.hosts)
+            .map(|(n, name)| {
+                let cable = format!("cable{n}");
+                let address = Ipv4Addr::new(10, 203, 0, n);
+                ip(&["netns", "add", name]);
+                ip(&[
+                    "-n",
+                    hub,
+                    "link",
+                    "add",
+                    &cable,
+                    "type",
+                    "veth",
+                    "peer",
+                    "name",
+                    Namespace::INTERFACE,
+                    "netns",
+                    name,
+                ]);
+                ip(&["-n", hub, "link", "set", &cable, "master", "switch", "up"]);
+                ip(&["-n", name, "link", "set", "lo", "up"]);
+                ip(&[
+                    "-n",
+                    name,
+                    "address",
+                    "add",
+                    &format!("{address}/24"),
+                    "dev",
+                    Namespace::INTERFACE,
+                ]);
+                ip(&["-n", name, "link", "set", Namespace::INTERFACE, "up"]);
+                Namespace {
+                    name: name.clone(),
+                    address,
+                    cable,
+                    switch: Arc::clone(&switch),
+                }
+            })
+            .collect();
+        Self { namespaces }
+    }
+
+    /// The `index`-th host, from 0.
+    pub fn host(&self, index: usize) -> &Namespace {
+        &self.namespaces[index]
+    }
+}
+
+impl Namespace {
+    /// What the network interface is called inside.
+    pub const INTERFACE: &'static str = "eth0";
+
+    /// Its address on the switch.
+    pub fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
+    /// A command that runs `program` inside.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = privileged("ip");
+        command.args(["netns", "exec", &self.name]).arg(program);
+        command
+    }
+
+    /// Pulls the cable at the switch: inside, the interface stays up and everything vanishes silently.
+    pub fn unplug(&self) {
+        // Taken off the bridge rather than down, so that the host sees no carrier loss.
+        ip(&[
+            "-n",
+            &self.switch.name,
+            "link",
+            "set",
+            &self.cable,
+            "nomaster",
+        ]);
+    }
+
+    /// Plugs it in again.
+    pub fn plug_in(&self) {
+        ip(&[
+            "-n",
+            &self.switch.name,
+            "link",
+            "set",
+            &self.cable,
+            "master",
+            "switch",
+        ]);
+    }
+}
+
+impl Drop for Switch {
+    fn drop(&mut self) {
+        for name in self.hosts.iter().chain([&self.name]) {
+            // Best effort: a namespace that never came to be cannot be removed.
+            let _ = privileged("ip").args(["netns", "delete", name]).status();
+        }
+    }
+}
+
+fn ip(arguments: &[&str]) {
+    let output = privileged("ip")
+        .args(arguments)
+        .output()
+        .expect("iproute2 is installed by `make setup`");
+    assert!(
+        output.status.success(),
+        "ip {}: {}(network tests need root, or sudo without a password)",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+fn privileged(program: &str) -> Command {
+    if std::fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0) {
+        Command::new(program)
+    } else {
+        let mut command = Command::new("sudo");
+        command.args(["-n", program]);
+        command
+    }
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! LiveKit's official Python SDK as a participant (`python/peer.py`): another implementation of everything.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::places;
+use crate::process::Running;
+
+/// A participant; dropping it kills it.
+#[derive(Debug)]
+pub struct Peer {
+    process: Running,
+}
+
+/// What a [`Peer`] publishes: numbered pictures over these frames, and these samples.
+#[derive(Debug, Clone, Copy)]
+pub struct Published<'a> {
+    /// File of raw I420 frames, with their size in pixels and how many are sent per second.
+    pub picture: Option<(&'a Path, usize, usize, u32)>,
+    /// File of raw signed 16-bit mono samples at 48 kHz.
+    pub sound: Option<&'a Path>,
+}
+
+impl Published<'_> {
+    /// Nothing at all: a participant that only looks.
+    pub const NOTHING: Self = Self {
+        picture: None,
+        sound: None,
+    };
+}
+
+impl Peer {
+    /// Joins; `passphrase` is the shared key, or `None` for a participant without end-to-end encryption. What it decodes is
+    /// written into `save`.
+    pub fn join(
+        url: &str,
+        token: &str,
+        passphrase: Option<&str>,
+        publish: Published<'_>,
+        save: &Path,
+    ) -> Self {
+        let mut command = Command::new(places::provided("venv/bin/python"));
+        command
+            .arg("-u")
+            .arg(places::root().join("tests/python/peer.py"));
+        let mut process = Running::start("Python SDK", &command);
+        let mut wanted =
+            json!({ "url": url, "token": token, "passphrase": passphrase, "save": save });
+        if let Some((file, width, height, fps)) = publish.picture {
+            wanted["picture"] = json!(file);
+            wanted["width"] = json!(width);
+            wanted["height"] = json!(height);
+            wanted["fps"] = json!(fps);
+        }
+        if let Some(file) = publish.sound {
+            wanted["sound"] = json!(file);
+        }
+        process.tell(&wanted.to_string());
+        let peer = Self { process };
+        peer.wait_for("connected", Duration::from_secs(30), |_| true);
+        peer
+    }
+
+    /// Waits for an event that `accept` takes.
+    pub fn wait_for(
+        &self,
+        event: &str,
+        within: Duration,
+        accept: impl Fn(&Value) -> bool,
+    ) -> Value {
+        self.process
+            .wait_for(&format!("event `{event}`"), within, |line| {
+                parse(line, event).filter(|v| accept(v))
+            })
+    }
+
+    /// All events of one name so far.
+    pub fn events(&self, event: &str) -> Vec<Value> {
+        self.process
+            .lines()
+            .iter()
+            .filter_map(|(_, line)| parse(line, event))
+            .collect()
+    }
+
+    /// What it has decoded so far, by identity and kind.
+    pub fn report(&mut self) -> Value {
+        let mark = self.process.mark();
+        self.process.tell("report");
+        let within = Duration::from_secs(10);
+        self.process
+            .wait_after(mark, "report", within, |line| parse(line, "report"))["seen"]
+            .clone()
+    }
+
+    /// Leaves the room, and tells what it decoded.
+    pub fn leave(mut self) -> Value {
+        let mark = self.process.mark();
+        self.process.tell("quit");
+        let within = Duration::from_secs(20);
+        let report = self
+            .process
+            .wait_after(mark, "report", within, |line| parse(line, "report"));
+        self.process.wait(within);
+        report["seen"].clone()
+    }
+}
+
+fn parse(line: &str, event: &str) -> Option<Value> {
+    serde_json::from_str::<Value>(line)
+        .ok()
+        .filter(|v| v["event"] == event)
+}
