@@ -12,6 +12,7 @@
     reason = "see above: a fixture's panic is the test's verdict"
 )]
 
+pub mod appliance;
 pub mod footage;
 pub mod livekit;
 pub mod network;
