@@ -83,6 +83,15 @@ impl FrameKey {
         tag.into()
     }
 
+    /// The first ciphertext byte that [`seal`](Self::seal) will give under this IV.
+    ///
+    /// The tag of this one byte is discarded, so the IV is still used for one message only.
+    pub(crate) fn first_byte(&self, iv: &Iv, plain: u8) -> u8 {
+        let mut text = [plain];
+        self.seal(iv, &[], text.as_mut_slice().into());
+        text[0]
+    }
+
     /// Opens `text` in place; it is untouched unless the tag fits.
     pub(crate) fn open(
         &self,

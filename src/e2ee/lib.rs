@@ -36,6 +36,7 @@ mod codec;
 mod counters;
 mod derive;
 mod format;
+pub mod h264;
 mod iv;
 mod key;
 mod livekit;

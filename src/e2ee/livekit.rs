@@ -5,6 +5,7 @@ use aes_gcm::aead::inout::InOutBuf;
 
 use crate::codec::Codec;
 use crate::format::{Envelope, FrameFormat, SealError, Unauthentic, Unreadable};
+use crate::h264::{self, Normaliser};
 use crate::iv::{Iv, IvSource};
 use crate::key::{FrameKey, TAG_LEN};
 use crate::ring::KeyIndex;
@@ -13,17 +14,57 @@ use crate::ring::KeyIndex;
 #[derive(Debug)]
 pub struct LiveKit {
     codec: Codec,
+    h264: Normaliser,
 }
 
 impl LiveKit {
     /// The format for one track.
     pub fn new(codec: Codec) -> Self {
-        Self { codec }
+        Self {
+            codec,
+            h264: Normaliser::default(),
+        }
     }
 
     /// Bytes that a sealed frame takes at most.
-    pub fn max_sealed_len(_codec: Codec, plain_len: usize) -> usize {
-        plain_len + OVERHEAD
+    pub fn max_sealed_len(codec: Codec, plain_len: usize) -> usize {
+        match codec {
+            Codec::Opus | Codec::Vp8 => plain_len + OVERHEAD,
+            Codec::H264 => plain_len + h264::MAX_GROWTH + OVERHEAD + escape_room(plain_len),
+        }
+    }
+
+    fn seal_h264(
+        &mut self,
+        key: &FrameKey,
+        index: KeyIndex,
+        ivs: &mut IvSource,
+        frame: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, SealError> {
+        let room = Self::max_sealed_len(Codec::H264, frame.len());
+        let out = out.get_mut(..room).ok_or(SealError::OutputTooSmall)?;
+        self.h264.read(frame)?;
+        for _ in 0..MAX_TRIES {
+            // The last try left ciphertext, so each begins with the plain frame.
+            let normal = self.h264.write(frame, out)?;
+            let iv = ivs.draw().ok_or(SealError::IvExhausted)?;
+            let (clear, rest) = out.split_at_mut(normal.header);
+            let (text, trailer) = rest.split_at_mut(normal.length - normal.header);
+            if normal.first_bit_set && key.first_byte(&iv, text[0]) & 0x80 == 0 {
+                continue;
+            }
+            let tag = key.seal(&iv, clear, text.into());
+            write_trailer(trailer, &tag, &iv, index);
+            // Native receivers read these bytes before they take escapes out.
+            if h264::holds_escape(&trailer[TAG_LEN - 2..OVERHEAD]) {
+                continue;
+            }
+            if let Some(end) = h264::escape(out, normal.header, normal.length + OVERHEAD) {
+                return Ok(end);
+            }
+        }
+        Err(SealError::NoUsableIv)
     }
 }
 
@@ -45,7 +86,7 @@ impl FrameFormat for LiveKit {
         let header = match self.codec {
             Codec::Opus => OPUS_HEADER,
             Codec::Vp8 => vp8_header(first),
-            Codec::H264 => return Err(SealError::NoSlice),
+            Codec::H264 => return self.seal_h264(key, index, ivs, frame, out),
         };
         if frame.len() < header {
             return Err(SealError::TooShort);
@@ -70,7 +111,7 @@ impl FrameFormat for LiveKit {
         let header = match self.codec {
             Codec::Opus => OPUS_HEADER,
             Codec::Vp8 => vp8_header(first),
-            Codec::H264 => return Err(Unreadable::Malformed),
+            Codec::H264 => return h264_envelope(frame),
         };
         read_trailer(header, frame)
     }
@@ -104,6 +145,14 @@ fn vp8_header(first: u8) -> usize {
     }
 }
 
+fn h264_envelope(frame: &mut [u8]) -> Result<Envelope, Unreadable> {
+    // Without a slice nothing in it could have been sealed: parameter sets alone, or no H.264 at all.
+    let header = h264::first_slice(frame).ok_or(Unreadable::Malformed)? + H264_CLEAR_OF_SLICE;
+    let sealed = frame.get_mut(header..).ok_or(Unreadable::Malformed)?;
+    let length = h264::unescape(sealed);
+    read_trailer(header, &frame[..header + length])
+}
+
 fn write_trailer(trailer: &mut [u8], tag: &[u8; TAG_LEN], iv: &Iv, index: KeyIndex) {
     let trailer = trailer
         .first_chunk_mut::<OVERHEAD>()
@@ -134,9 +183,19 @@ fn read_trailer(header: usize, frame: &[u8]) -> Result<Envelope, Unreadable> {
     })
 }
 
+/// Bytes set aside for escapes. Ciphertext looks random, which makes one in four million bytes an escape; a frame that
+/// needs more than this is sealed with another IV.
+fn escape_room(plain_len: usize) -> usize {
+    64 + plain_len / 64
+}
+
 /// Bytes that a sealed frame is longer: tag, IV, length of the IV, key index.
 const OVERHEAD: usize = TAG_LEN + Iv::LEN + 2;
 const IV_LEN_BYTE: u8 = Iv::LEN as u8;
+/// NAL header and first byte of the slice header.
+const H264_CLEAR_OF_SLICE: usize = 2;
+/// Tries with another IV before an H.264 frame is given up.
+const MAX_TRIES: usize = 64;
 const OPUS_HEADER: usize = 1;
 const VP8_KEY_HEADER: usize = 10;
 const VP8_DELTA_HEADER: usize = 3;
