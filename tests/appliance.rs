@@ -118,7 +118,8 @@ impl<'a> Start<'a> {
 
     /// Starts it in `room` of `server`.
     pub fn join(self, server: &Server, room: &str) -> Appliance {
-        self.join_at(&server.url(), &server.token(self.identity, room), room)
+        let token = server.token(self.identity, room);
+        self.join_at(&server.url(), &token, room)
     }
 
     /// Starts it at any address, with a token for `room`.

@@ -110,7 +110,7 @@ pub fn pictures(file: &Path, width: usize, height: usize) -> Vec<Luma> {
 /// Raw I420 frames of a clip, one after the other, as a peer publishes them.
 pub fn raw_frames(file: &Path, width: usize, height: usize) -> Vec<u8> {
     assert!(
-        width % 8 == 0 && height % 2 == 0,
+        width.is_multiple_of(8) && height.is_multiple_of(2),
         "sizes without padding only"
     );
     collect(&format!(
