@@ -1,1 +1,44 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The call: who is there, what may be sent and played, what has verified.
+//!
+//! A state machine without clock, socket or thread: [`ForeignRoom::handle`] takes what happened and when, and answers
+//! what to do. What it takes from the service ([`Event::Joined`], [`Event::Participants`], …) decides who is *listed* and
+//! which track belongs to whom; whether a track is *verified* comes from [`Event::Counted`] alone, that is from what the
+//! opening elements counted, so no message of the service can make it look better than it is.
+//!
+//! ```
+//! use core::time::Duration;
+//! use roomseal_e2ee::OpenCounters;
+//! use roomseal_meeting::*;
+//!
+//! let mut room = ForeignRoom::new(Requirement::Sealed, true);
+//! let camera = Track::new("TR_1", Source::Camera, Declared::Sealed);
+//! let alice = Participant::new("alice", "Alice").with_track(camera);
+//! let seconds = Duration::from_secs;
+//! let actions = room.handle(Event::Joined { me: "box".into(), others: vec![alice] }, seconds(1));
+//! assert_eq!(actions, [Action::Send(Sending::Sealed)]);
+//! let actions = room.handle(Event::Flowing { sid: "TR_1".into() }, seconds(2));
+//! assert!(matches!(&actions[..], [Action::Play(play)] if play.identity == "alice"));
+//!
+//! assert_eq!(room.report(seconds(2)).participants[0].tracks[0].text, "waiting for the first frame");
+//! let counters = OpenCounters { opened: 1, ..Default::default() };
+//! room.handle(Event::Counted { sid: "TR_1".into(), counters }, seconds(3));
+//! assert_eq!(room.report(seconds(3)).participants[0].tracks[0].verification, Verification::Verified);
+//! assert_eq!(room.report(seconds(9)).participants[0].tracks[0].verification, Verification::Silent);
+//! ```
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod foreign;
+mod report;
+mod roster;
+mod verification;
+
+pub use foreign::{Action, Event, ForeignRoom, Opening, Play, Requirement, Sending};
+pub use report::{ParticipantReport, Report, TrackReport};
+pub use roster::{Declared, Kind, Medium, Participant, Source, Track};
+pub use verification::{FRESH, Refusal, Verification};

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From what the opening element counted to what may be said about a track.
+
+use core::time::Duration;
+
+use roomseal_e2ee::OpenCounters;
+
+use crate::foreign::Opening;
+
+/// How long a verdict holds without a frame that renews it.
+pub const FRESH: Duration = Duration::from_secs(5);
+
+/// Where a track stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verification {
+    /// Clear frames arrive and are played, because this box does not require sealed ones.
+    Clear,
+    /// The newest frames did not open and are not played.
+    Refused(Refusal),
+    /// Frames came, and none for [`FRESH`].
+    Silent,
+    /// The newest frames opened, and all that is played did.
+    Verified,
+    /// No frame yet.
+    Waiting,
+}
+
+/// Why frames are not played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Altered on the way, by a sender who has the key.
+    Altered,
+    /// Not sealed.
+    Clear,
+    /// Damaged by packet loss, and none whole in between.
+    Damaged,
+    /// Not frames at all.
+    Malformed,
+    /// No key for the index they name.
+    NoKey,
+    /// Sealed with another key, or altered.
+    OtherKey,
+    /// Old frames played again.
+    Replayed,
+    /// They do not authenticate; too few to say why.
+    Unverified,
+}
+
+/// What one track's counters have shown so far.
+#[derive(Clone, Debug)]
+pub(crate) struct Watched {
+    opening: Opening,
+    counters: OpenCounters,
+    opened_at: Option<Duration>,
+    clear_at: Option<Duration>,
+    refused: Option<(Refusal, Duration)>,
+}
+
+impl Watched {
+    /// Nothing seen yet; the element's counters begin at zero.
+    pub(crate) fn new(opening: Opening) -> Self {
+        Self {
+            opening,
+            counters: OpenCounters::default(),
+            opened_at: None,
+            clear_at: None,
+            refused: None,
+        }
+    }
+
+    pub(crate) fn opening(&self) -> Opening {
+        self.opening
+    }
+
+    pub(crate) fn counters(&self) -> &OpenCounters {
+        &self.counters
+    }
+
+    /// Takes the newest counters, as they stood at `now`.
+    pub(crate) fn count(&mut self, newest: OpenCounters, now: Duration) {
+        let grown = Grown {
+            before: self.counters,
+            now: newest,
+        };
+        self.counters = newest;
+        if grown.by(|c| c.opened) > 0 {
+            self.opened_at = Some(now);
+        }
+        if grown.by(|c| c.clear) > 0 && self.opening == Opening::AllowClear {
+            self.clear_at = Some(now);
+        }
+        if let Some(refusal) = grown.refusal(self.opening) {
+            self.refused = Some((refusal, now));
+        }
+    }
+
+    /// Where the track stands at `now`.
+    pub(crate) fn verification(&self, now: Duration) -> Verification {
+        let fresh = |at: &Duration| now.saturating_sub(*at) <= FRESH;
+        // Whatever else opens: while clear frames are played, nobody may call the track verified.
+        if self.clear_at.as_ref().is_some_and(fresh) {
+            return Verification::Clear;
+        }
+        let opened = self.opened_at.filter(fresh);
+        let refused = self.refused.filter(|(_, at)| fresh(at));
+        match (opened, refused) {
+            // Counted at the same time: what opened is played, the rest is dropped and told beside it.
+            (Some(opened), Some((_, refused))) if opened >= refused => Verification::Verified,
+            (_, Some((refusal, _))) => Verification::Refused(refusal),
+            (Some(_), None) => Verification::Verified,
+            (None, None) if self.counters == OpenCounters::default() => Verification::Waiting,
+            (None, None) => Verification::Silent,
+        }
+    }
+
+    /// What was refused lately although the track verifies.
+    pub(crate) fn refused_beside(&self, now: Duration) -> Option<Refusal> {
+        self.refused
+            .filter(|(refusal, at)| {
+                now.saturating_sub(*at) <= FRESH
+                    && !matches!(refusal, Refusal::Damaged | Refusal::Unverified)
+            })
+            .map(|(refusal, _)| refusal)
+    }
+}
+
+/// Two readings of one element's counters.
+struct Grown {
+    before: OpenCounters,
+    now: OpenCounters,
+}
+
+impl Grown {
+    /// How much a counter grew. One that went back belongs to a new element, which counts from zero.
+    fn by(&self, field: fn(&OpenCounters) -> u64) -> u64 {
+        let (before, now) = (field(&self.before), field(&self.now));
+        now.checked_sub(before).unwrap_or(now)
+    }
+
+    /// The most frequent reason for what did not open; frames that the service made itself say nothing about the sender.
+    fn refusal(&self, opening: Opening) -> Option<Refusal> {
+        let clear = match opening {
+            Opening::Required => self.by(|c| c.clear),
+            Opening::AllowClear => 0,
+        };
+        let pick = |reasons: &[(u64, Refusal)]| {
+            reasons
+                .iter()
+                .filter(|(count, _)| *count > 0)
+                .max_by_key(|(count, _)| *count)
+                .map(|(_, refusal)| *refusal)
+        };
+        // Certain reasons before uncertain ones: the first frames with a wrong key are only `unverified`.
+        pick(&[
+            (clear, Refusal::Clear),
+            (self.by(|c| c.no_key), Refusal::NoKey),
+            (self.by(|c| c.altered), Refusal::Altered),
+            (self.by(|c| c.other_key), Refusal::OtherKey),
+            (self.by(|c| c.replayed), Refusal::Replayed),
+            (self.by(|c| c.malformed), Refusal::Malformed),
+        ])
+        .or_else(|| pick(&[(self.by(|c| c.unverified), Refusal::Unverified)]))
+        .or_else(|| pick(&[(self.by(|c| c.loss), Refusal::Damaged)]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(opened: u64) -> OpenCounters {
+        OpenCounters {
+            opened,
+            ..OpenCounters::default()
+        }
+    }
+
+    fn at(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn a_verdict_goes_stale_by_itself() {
+        let mut track = Watched::new(Opening::Required);
+        assert_eq!(track.verification(at(0)), Verification::Waiting);
+        track.count(opened(1), at(100));
+        assert_eq!(track.verification(at(5100)), Verification::Verified);
+        assert_eq!(track.verification(at(5101)), Verification::Silent);
+        // The same counters again are no new frame.
+        track.count(opened(1), at(5200));
+        assert_eq!(track.verification(at(5200)), Verification::Silent);
+    }
+
+    #[test]
+    fn a_key_that_no_longer_fits_is_told_at_once_and_healed_at_once() {
+        let mut track = Watched::new(Opening::Required);
+        track.count(opened(30), at(1000));
+        let mut counters = opened(30);
+        counters.unverified = 2;
+        counters.other_key = 1;
+        track.count(counters, at(1250));
+        assert_eq!(
+            track.verification(at(1250)),
+            Verification::Refused(Refusal::OtherKey)
+        );
+        counters.opened = 31;
+        track.count(counters, at(1500));
+        assert_eq!(track.verification(at(1500)), Verification::Verified);
+    }
+
+    #[test]
+    fn frames_slipped_in_are_told_beside_the_verified_ones() {
+        let mut track = Watched::new(Opening::Required);
+        let mut counters = opened(30);
+        counters.clear = 1;
+        track.count(counters, at(1000));
+        assert_eq!(track.verification(at(1000)), Verification::Verified);
+        assert_eq!(track.refused_beside(at(1000)), Some(Refusal::Clear));
+        assert_eq!(track.refused_beside(at(7000)), None);
+    }
+
+    #[test]
+    fn loss_alone_is_not_told_beside_verified_frames_and_never_called_another_key() {
+        let mut track = Watched::new(Opening::Required);
+        let mut counters = opened(30);
+        counters.loss = 3;
+        track.count(counters, at(1000));
+        assert_eq!(track.refused_beside(at(1000)), None);
+        counters.loss = 5;
+        track.count(counters, at(1250));
+        assert_eq!(
+            track.verification(at(1250)),
+            Verification::Refused(Refusal::Damaged)
+        );
+    }
+
+    #[test]
+    fn clear_frames_that_are_played_are_never_called_verified() {
+        let mut track = Watched::new(Opening::AllowClear);
+        let mut counters = opened(30);
+        counters.clear = 1;
+        track.count(counters, at(1000));
+        assert_eq!(track.verification(at(1000)), Verification::Clear);
+        counters.opened = 60;
+        track.count(counters, at(2000));
+        assert_eq!(track.verification(at(2000)), Verification::Clear);
+        assert_eq!(track.verification(at(6500)), Verification::Verified);
+    }
+
+    #[test]
+    fn frames_of_the_service_verify_nothing() {
+        let mut track = Watched::new(Opening::Required);
+        track.count(
+            OpenCounters {
+                server_injected: 50,
+                ..OpenCounters::default()
+            },
+            at(10),
+        );
+        assert_eq!(track.verification(at(10)), Verification::Silent);
+    }
+}
