@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Runs a [`Session`] on tokio: carries out its actions, feeds it what happens.
+//!
+//! One task owns the session; a second one per connection writes, so that a full socket never keeps
+//! the first from reading, from its timer or from its owner's requests.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::Pin,
+    time::{Duration, Instant, SystemTime},
+};
+
+use futures_util::{
+    SinkExt,
+    stream::{SplitSink, SplitStream, StreamExt},
+};
+use tokio::{
+    sync::mpsc,
+    task::JoinHandle,
+    time::{sleep_until, timeout},
+};
+use tokio_tungstenite::tungstenite::{self, Message};
+use tracing::{debug, info, warn};
+
+use super::{
+    Config,
+    connect::{Attempt, WebSocket},
+    error::Error,
+    event::{Event, Reason},
+    request::{Request, Wish},
+    session::{Action, Input, Purpose, Session},
+    token::Token,
+    wire,
+};
+
+/// Events the owner has not taken yet. With so many waiting nothing more is read, so that a
+/// flooding server fills its own buffers and not ours.
+const WAITING_EVENTS: usize = 256;
+
+/// Messages on their way out. A peer that takes none for so long is gone.
+const WAITING_MESSAGES: usize = 256;
+
+/// How long the last messages may take when leaving.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+type Opening = Pin<Box<dyn Future<Output = Result<Box<WebSocket>, Error>> + Send>>;
+
+/// A session and its connection.
+pub(super) struct Driver {
+    config: Config,
+    session: Session,
+    start: Instant,
+    opening: Option<Opening>,
+    reader: Option<SplitStream<WebSocket>>,
+    writer: Option<Writer>,
+    events: VecDeque<Event>,
+    finished: bool,
+}
+
+impl Driver {
+    pub(super) fn new(config: Config, seed: u64) -> Self {
+        Self {
+            config,
+            session: Session::new(seed),
+            start: Instant::now(),
+            opening: None,
+            reader: None,
+            writer: None,
+            events: VecDeque::new(),
+            finished: false,
+        }
+    }
+
+    /// Until the session has ended and everything is told, or nobody is interested any more.
+    pub(super) async fn run(
+        mut self,
+        mut requests: mpsc::UnboundedReceiver<Request>,
+        owner: mpsc::Sender<Event>,
+    ) {
+        self.feed(Input::Start);
+        let mut abandoned = false;
+        while !(self.finished && self.events.is_empty()) {
+            let deadline = self
+                .session
+                .deadline()
+                .map(|at| tokio::time::Instant::from_std(self.start + at));
+            let input = tokio::select! {
+                permit = owner.reserve(), if !self.events.is_empty() => {
+                    match (permit, self.events.pop_front()) {
+                        (Ok(permit), Some(event)) => permit.send(event),
+                        // Nobody listens any more.
+                        _ => self.events.clear(),
+                    }
+                    continue;
+                }
+                () = owner.closed(), if !abandoned => {
+                    abandoned = true;
+                    leave()
+                }
+                request = requests.recv(), if !abandoned => request.map_or_else(
+                    || { abandoned = true; leave() },
+                    Input::Request,
+                ),
+                opened = wait_open(&mut self.opening) => {
+                    self.opening = None;
+                    match opened {
+                        Ok(socket) => {
+                            self.take(*socket);
+                            Input::Opened
+                        }
+                        Err(error) => Input::OpenFailed(error),
+                    }
+                }
+                frame = read(&mut self.reader), if self.events.len() < WAITING_EVENTS => {
+                    match frame {
+                        Some(input) => input,
+                        None => continue,
+                    }
+                }
+                () = wait_until(deadline) => Input::Tick,
+            };
+            self.feed(input);
+        }
+        if let Some(writer) = self.writer.take() {
+            writer.finish().await;
+        }
+    }
+
+    fn feed(&mut self, input: Input) {
+        let now = self.start.elapsed();
+        for action in self.session.handle(input, now) {
+            match action {
+                Action::Connect(purpose, refreshed) => self.connect(purpose, refreshed),
+                Action::Send(message) => {
+                    if let Some(writer) = &self.writer {
+                        writer.send(Message::binary(wire::encode(*message)));
+                    }
+                }
+                Action::Close => self.close(),
+                Action::Emit(event) => {
+                    log(&event);
+                    self.events.push_back(event);
+                }
+                Action::Finish => {
+                    self.opening = None;
+                    self.reader = None;
+                    self.finished = true;
+                }
+            }
+        }
+    }
+
+    fn connect(&mut self, purpose: Purpose, refreshed: Option<Token>) {
+        self.close();
+        let now = SystemTime::now();
+        // The server's newer token wins while it is valid; afterwards our own is at least no worse.
+        let (token, minted) = match refreshed.filter(|token| token.expired(now).is_none()) {
+            Some(token) => (Ok(token), false),
+            None => (self.config.tokens.token(), self.config.tokens.can_mint()),
+        };
+        self.opening = Some(match token {
+            Ok(token) => Box::pin(
+                Attempt {
+                    server: self.config.server.clone(),
+                    trust: self.config.trust.clone(),
+                    client: self.config.client.clone(),
+                    token,
+                    minted,
+                    purpose,
+                }
+                .open(),
+            ),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        });
+    }
+
+    fn take(&mut self, socket: WebSocket) {
+        let (sink, stream) = socket.split();
+        self.reader = Some(stream);
+        self.writer = Some(Writer::start(sink));
+    }
+
+    fn close(&mut self) {
+        self.opening = None;
+        self.reader = None;
+        // Says goodbye by itself as far as it still can.
+        if let Some(writer) = self.writer.take() {
+            tokio::spawn(writer.finish());
+        }
+    }
+}
+
+/// The writing half of a connection.
+struct Writer {
+    queue: mpsc::Sender<Message>,
+    task: JoinHandle<()>,
+}
+
+impl Writer {
+    fn start(mut sink: SplitSink<WebSocket, Message>) -> Self {
+        let (queue, mut waiting) = mpsc::channel(WAITING_MESSAGES);
+        let task = tokio::spawn(async move {
+            while let Some(message) = waiting.recv().await {
+                // A broken connection is reported by the reading half.
+                if sink.send(message).await.is_err() {
+                    return;
+                }
+            }
+            let _ = sink.close().await;
+        });
+        Self { queue, task }
+    }
+
+    /// Queues a message. When the queue is full or the writer has ended the connection is as good
+    /// as gone, which silence will tell.
+    fn send(&self, message: Message) {
+        if self.queue.try_send(message).is_err() {
+            warn!("a signalling message was dropped: the connection takes none");
+        }
+    }
+
+    /// Writes what is queued and a close frame, within reason.
+    async fn finish(self) {
+        let Self { queue, mut task } = self;
+        drop(queue);
+        if timeout(FAREWELL, &mut task).await.is_err() {
+            task.abort();
+        }
+    }
+}
+
+fn leave() -> Input {
+    Input::Request(Request {
+        join: None,
+        what: Wish::Leave,
+    })
+}
+
+async fn wait_open(opening: &mut Option<Opening>) -> Result<Box<WebSocket>, Error> {
+    match opening {
+        Some(opening) => opening.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn wait_until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next frame as an input; `None` for those that only keep the WebSocket alive.
+async fn read(reader: &mut Option<SplitStream<WebSocket>>) -> Option<Input> {
+    let Some(stream) = reader else {
+        return std::future::pending().await;
+    };
+    let closed = match stream.next().await {
+        Some(Ok(Message::Binary(frame))) => return Some(Input::Frame(frame.into())),
+        Some(Ok(Message::Text(_))) => return Some(Input::Text),
+        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return None,
+        Some(Ok(Message::Close(_))) | None => Reason::Broken("closed by the server".into()),
+        Some(Err(tungstenite::Error::Capacity(_))) => Reason::Oversized,
+        Some(Err(e)) => Reason::Broken(e.to_string()),
+    };
+    *reader = None;
+    Some(Input::Closed(closed))
+}
+
+/// What an operator wants to find in the log. Participants' names are none of its business.
+fn log(event: &Event) {
+    match event {
+        Event::Connecting { attempt } => debug!(attempt, "connecting to the meeting service"),
+        Event::Joined(join) => info!(
+            server = join.server_version,
+            others = join.others.len(),
+            "joined"
+        ),
+        Event::Resumed(_) => info!("resumed"),
+        Event::Reconnecting { reason, resume } => warn!(%reason, resume, "reconnecting"),
+        Event::Disconnected { reason, will_retry } => warn!(%reason, will_retry, "not connected"),
+        Event::Garbage { what, count } => warn!(%what, count, "garbage from the server"),
+        Event::RequestRefused {
+            request, reason, ..
+        } => warn!(request, reason, "the server refused a request"),
+        Event::SubscriptionError { sid, error } => warn!(sid, ?error, "cannot receive a track"),
+        _ => {}
+    }
+}
