@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What happened to the frames of one track.
 
+use crate::verdict::Verdict;
+
 /// Frames of one sending track since it began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SealCounters {
@@ -36,6 +38,23 @@ pub struct OpenCounters {
 }
 
 impl OpenCounters {
+    /// Counts one frame: opened, or refused with this verdict.
+    pub(crate) fn count(&mut self, refused: Option<Verdict>) {
+        let counter = match refused {
+            None => &mut self.opened,
+            Some(Verdict::Clear) => &mut self.clear,
+            Some(Verdict::NoKey) => &mut self.no_key,
+            Some(Verdict::Loss) => &mut self.loss,
+            Some(Verdict::Unverified) => &mut self.unverified,
+            Some(Verdict::Altered) => &mut self.altered,
+            Some(Verdict::OtherKey) => &mut self.other_key,
+            Some(Verdict::Replayed) => &mut self.replayed,
+            Some(Verdict::ServerInjected) => &mut self.server_injected,
+            Some(Verdict::Malformed) => &mut self.malformed,
+        };
+        *counter += 1;
+    }
+
     /// Frames that did not open, whatever the reason.
     pub fn refused(&self) -> u64 {
         self.clear

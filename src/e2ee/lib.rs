@@ -34,6 +34,7 @@ extern crate std;
 
 mod codec;
 mod counters;
+pub mod data;
 mod derive;
 mod format;
 pub mod h264;

@@ -8,7 +8,7 @@ use crate::codec::Codec;
 use crate::counters::OpenCounters;
 use crate::format::{FrameFormat, Unreadable};
 use crate::livekit::LiveKit;
-use crate::replay::Replay;
+use crate::replay::{Guard, Replay};
 use crate::ring::{KeyIndex, KeyRing};
 use crate::verdict::{Failures, Verdict};
 
@@ -27,8 +27,7 @@ pub struct Opener<F = LiveKit> {
     format: F,
     keys: KeyRing,
     sif_trailer: Vec<u8>,
-    #[expect(dead_code)]
-    replay: Replay,
+    guard: Guard,
     failures: Failures,
     counters: OpenCounters,
 }
@@ -47,7 +46,7 @@ impl<F: FrameFormat> Opener<F> {
             format,
             keys: KeyRing::new(),
             sif_trailer: Vec::new(),
-            replay,
+            guard: Guard::new(replay),
             failures: Failures::default(),
             counters: OpenCounters::default(),
         }
@@ -75,20 +74,13 @@ impl<F: FrameFormat> Opener<F> {
     #[inline]
     pub fn open(&mut self, frame: &mut [u8], context: &FrameContext) -> Result<usize, Verdict> {
         let opened = self.try_open(frame, context);
-        let counter = match opened {
-            Ok(_) => &mut self.counters.opened,
-            Err(Verdict::Clear) => &mut self.counters.clear,
-            Err(Verdict::NoKey) => &mut self.counters.no_key,
-            Err(Verdict::Loss) => &mut self.counters.loss,
-            Err(Verdict::Unverified) => &mut self.counters.unverified,
-            Err(Verdict::Altered) => &mut self.counters.altered,
-            Err(Verdict::OtherKey) => &mut self.counters.other_key,
-            Err(Verdict::Replayed) => &mut self.counters.replayed,
-            Err(Verdict::ServerInjected) => &mut self.counters.server_injected,
-            Err(Verdict::Malformed) => &mut self.counters.malformed,
-        };
-        *counter += 1;
+        self.counters.count(opened.err());
         opened
+    }
+
+    /// Whether replays of frames older than what is remembered would open, as with senders of random IVs.
+    pub fn replay_is_bounded(&self) -> bool {
+        self.guard.is_bounded()
     }
 
     /// What happened so far.
@@ -108,8 +100,16 @@ impl<F: FrameFormat> Opener<F> {
             .ok()
             .and_then(|index| self.keys.key(index))
             .ok_or(Verdict::NoKey)?;
-        self.format
+        // Refused before the key is used: what was seen before is not worth a decryption.
+        if !self.guard.admits(&envelope.iv) {
+            return Err(Verdict::Replayed);
+        }
+        let length = self
+            .format
             .open(key, &envelope, frame)
-            .map_err(|_| self.failures.judge(context.gap, context.now))
+            .map_err(|_| self.failures.judge(context.gap, context.now))?;
+        // Remembered only now, so that nobody without the key can fill or shift this memory.
+        self.guard.record(&envelope.iv);
+        Ok(length)
     }
 }
