@@ -93,3 +93,57 @@ impl IvSource {
 const COUNTER_FIRST: u32 = 0x0101_0101;
 /// Greatest start: leaves three thousand million frames.
 const COUNTER_START_LAST: u32 = 0x4000_0000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counting_from(next: u32) -> IvSource {
+        IvSource {
+            prefix: [0x55; PREFIX_LEN],
+            next: Some(next),
+        }
+    }
+
+    #[test]
+    fn counters_that_would_hold_a_start_code_are_skipped() {
+        let mut ivs = counting_from(0x01FF_FFFE);
+        let counters = core::array::from_fn(|_| ivs.draw().map(|iv| iv.counter()));
+        assert_eq!(
+            counters,
+            [0x01FF_FFFE, 0x01FF_FFFF, 0x0200_0004, 0x0200_0005].map(Some)
+        );
+        // Every counter that is drawn, next to what surrounds it in a frame, is free of start codes.
+        for next in (0x00FF_FFF0..0x0100_0010).chain(0x0200_FFF0..0x0201_0010) {
+            let iv = counting_from(next.max(COUNTER_FIRST))
+                .draw()
+                .expect("far from the end");
+            for key_index in 0..16 {
+                let mut tail = [0; 14];
+                tail[..12].copy_from_slice(iv.as_bytes());
+                tail[12..].copy_from_slice(&[0x0C, key_index]);
+                assert!(tail.windows(3).all(|w| w[0] != 0 || w[1] != 0 || w[2] > 3));
+            }
+        }
+    }
+
+    #[test]
+    fn the_counter_ends_and_never_starts_over() {
+        let mut ivs = counting_from(u32::MAX);
+        assert_eq!(ivs.draw().map(|iv| iv.counter()), Some(u32::MAX));
+        assert_eq!(ivs.draw(), None);
+        assert_eq!(ivs.draw(), None);
+    }
+
+    #[test]
+    fn every_seed_gives_a_prefix_without_zeros_and_a_start_in_range() {
+        for last in [0, 1, 0x3EFE_FEFF, 0x3EFE_FF00, 0x7FFF_FFFF, u32::MAX] {
+            let mut seed = [0; Iv::LEN];
+            seed[8..].copy_from_slice(&last.to_be_bytes());
+            let ivs = IvSource::new(seed);
+            assert!(ivs.prefix().iter().all(|byte| *byte != 0));
+            let start = ivs.next.expect("nothing was drawn");
+            assert!((COUNTER_FIRST..=COUNTER_START_LAST).contains(&start));
+        }
+    }
+}

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod data;
 mod frames;
 mod h264;
 mod reference;
+mod secrets;
