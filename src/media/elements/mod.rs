@@ -2,11 +2,20 @@
 
 //! The GStreamer elements that touch frames.
 
+pub mod avc;
+mod caps;
+mod digest;
+pub mod framedecrypt;
+pub mod frameencrypt;
+mod keys_file;
+mod pace;
 pub mod rtpvp8opaquepay;
 
 #[cfg(test)]
 mod tests;
 
+pub use framedecrypt::{DecryptCounters, FrameDecrypt, OpenMode, TrackVerdict};
+pub use frameencrypt::{EncryptCounters, FrameEncrypt, SealMode};
 pub use rtpvp8opaquepay::RtpVp8OpaquePay;
 
 /// Registers every element of this plugin.
@@ -15,5 +24,7 @@ pub use rtpvp8opaquepay::RtpVp8OpaquePay;
 ///
 /// GStreamer's own, when it refuses a type; a plugin built against another version would do that.
 pub fn register(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
+    framedecrypt::register(plugin)?;
+    frameencrypt::register(plugin)?;
     rtpvp8opaquepay::register(plugin)
 }
