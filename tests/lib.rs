@@ -18,4 +18,5 @@ pub mod livekit;
 pub mod network;
 pub mod places;
 pub mod process;
+pub mod proxy;
 pub mod sdk;
