@@ -4,9 +4,10 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use roomseal_e2ee::{Codec, OpenCounters, Verdict};
+use roomseal_e2ee::{Codec, Verdict};
 
 use super::layout::{MOST_TILES, Size};
+use crate::elements::framedecrypt::{DecryptCounters, OpenMode};
 
 /// How to present a meeting.
 #[derive(Clone, Debug)]
@@ -115,7 +116,7 @@ pub struct RemoteTrackSpec {
     /// What it shows or carries.
     pub source: TrackSource,
     /// Which of its frames may be played.
-    pub opening: Opening,
+    pub mode: OpenMode,
 }
 
 /// What a track shows or carries.
@@ -151,15 +152,6 @@ pub struct Person {
     pub name: String,
 }
 
-/// Which frames of a track may be played.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Opening {
-    /// Only those that open.
-    Require,
-    /// Those that open, and clear ones.
-    AllowClear,
-}
-
 /// How a track fares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TrackState {
@@ -169,6 +161,8 @@ pub enum TrackState {
     Verified,
     /// Its frames are clear, and may be.
     Clear,
+    /// Its frames are not looked at: the mode says hold.
+    Held,
     /// Its frames do not open, for this reason; nothing of it is played or recorded.
     CannotOpen(Verdict),
 }
@@ -179,6 +173,7 @@ impl fmt::Display for TrackState {
             Self::Waiting => return f.write_str("waiting"),
             Self::Verified => return f.write_str("sealed"),
             Self::Clear => return f.write_str("not encrypted"),
+            Self::Held => return f.write_str("held back"),
             Self::CannotOpen(Verdict::Clear) => "not encrypted",
             Self::CannotOpen(Verdict::NoKey) => "no key",
             Self::CannotOpen(Verdict::Loss) => "too much is lost on the way",
@@ -195,7 +190,7 @@ impl fmt::Display for TrackState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrackStats {
     /// What became of its frames.
-    pub frames: OpenCounters,
+    pub frames: DecryptCounters,
     /// Where it stands.
     pub state: TrackState,
     /// Pictures, or packets of sound, decoded.

@@ -13,11 +13,11 @@ use roomseal_e2ee::Codec;
 use super::frame::FrameKind;
 
 /// Key frames of one track are asked for no more often than this.
-pub const REQUEST_INTERVAL: Duration = Duration::from_millis(500);
+pub(super) const REQUEST_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What became of a frame at the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Passage {
+pub(super) enum Passage {
     /// It may be decoded.
     Pass,
     /// It may not: something before it is missing.
@@ -26,7 +26,7 @@ pub enum Passage {
 
 /// The gate of one track.
 #[derive(Debug)]
-pub struct Gate {
+pub(super) struct Gate {
     codec: Codec,
     /// Whether everything since the last key frame has passed.
     whole: bool,
@@ -34,7 +34,7 @@ pub struct Gate {
 
 impl Gate {
     /// A gate that waits for the first key frame.
-    pub fn new(codec: Codec) -> Self {
+    pub(super) fn new(codec: Codec) -> Self {
         Self {
             codec,
             whole: false,
@@ -42,12 +42,12 @@ impl Gate {
     }
 
     /// Whether the next frame must be a key frame.
-    pub fn waits(&self) -> bool {
+    pub(super) fn waits(&self) -> bool {
         self.codec != Codec::Opus && !self.whole
     }
 
     /// Decides on one opened frame; `gap` when something before it is missing.
-    pub fn pass(&mut self, kind: FrameKind, gap: bool) -> Passage {
+    pub(super) fn pass(&mut self, kind: FrameKind, gap: bool) -> Passage {
         if self.codec == Codec::Opus {
             // Each packet of sound stands for itself.
             return Passage::Pass;
@@ -69,20 +69,20 @@ impl Gate {
     }
 
     /// Something after the gate was lost or began anew: a key frame is needed.
-    pub fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.whole = false;
     }
 }
 
 /// When to ask for a key frame.
 #[derive(Debug, Default)]
-pub struct KeyFrameRequests {
+pub(super) struct KeyFrameRequests {
     last: Option<Duration>,
 }
 
 impl KeyFrameRequests {
     /// Whether to ask now, given that one is wanted. `now` is on any monotonic clock.
-    pub fn ask(&mut self, now: Duration) -> bool {
+    pub(super) fn ask(&mut self, now: Duration) -> bool {
         let due = self
             .last
             .is_none_or(|last| now.saturating_sub(last) >= REQUEST_INTERVAL);

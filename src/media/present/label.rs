@@ -8,6 +8,9 @@
 
 use std::{fmt::Write as _, path::Path};
 
+/// Letters of a name that are shown anywhere.
+pub const LONGEST_NAME: usize = 40;
+
 /// Combining marks kept per letter; legitimate scripts stack few, abuse stacks dozens.
 const MOST_MARKS: usize = 3;
 
@@ -15,14 +18,15 @@ const MOST_MARKS: usize = 3;
 /// bytes there, and file systems allow 255 with our endings.
 const MOST_FILE_CHARACTERS: usize = 64;
 
-/// `name` on one line of at most `most` characters, without control, direction and invisible
-/// characters. Empty when nothing is left.
-pub fn plain(name: &str, most: usize) -> String {
+/// `name` on one line of at most `columns` letters (ideographs and emoji take two), without
+/// control, direction and invisible characters. Empty when nothing is left.
+pub fn plain(name: &str, columns: usize) -> String {
     let mut out = String::new();
     let mut marks = 0;
-    let mut length = 0;
-    let mut characters = name.chars().peekable();
-    while let Some(character) = characters.next() {
+    let mut used = 0;
+    // Where to cut when what follows does not fit: before the last column.
+    let mut room_for_dots = 0;
+    for character in name.chars() {
         let character = if character.is_whitespace() {
             // Line and paragraph separators are white space too.
             if out.is_empty() || out.ends_with(' ') {
@@ -35,19 +39,30 @@ pub fn plain(name: &str, most: usize) -> String {
         if is_hidden(character) {
             continue;
         }
-        marks = if is_mark(character) { marks + 1 } else { 0 };
+        let mark = is_mark(character);
+        marks = if mark { marks + 1 } else { 0 };
         if marks > MOST_MARKS {
             continue;
         }
-        if length + 1 == most && characters.peek().is_some() {
-            out.push('…');
-            break;
+        if !mark {
+            used += if is_wide(character) { 2 } else { 1 };
         }
-        if length == most {
-            break;
+        if used > columns {
+            if character == ' ' {
+                // A name may well end here.
+                continue;
+            }
+            out.truncate(room_for_dots);
+            out.truncate(out.trim_end().len());
+            if columns > 0 {
+                out.push('…');
+            }
+            return out;
         }
         out.push(character);
-        length += 1;
+        if used < columns {
+            room_for_dots = out.len();
+        }
     }
     out.truncate(out.trim_end().len());
     out
@@ -128,6 +143,21 @@ fn is_hidden(character: char) -> bool {
         )
 }
 
+/// Characters drawn about as wide as they are high.
+fn is_wide(character: char) -> bool {
+    matches!(
+        u32::from(character),
+        0x1100..=0x115f
+            | 0x2e80..=0xa4cf
+            | 0xac00..=0xd7a3
+            | 0xf900..=0xfaff
+            | 0xfe30..=0xfe6f
+            | 0xff00..=0xff60
+            | 0x1f300..=0x1faff
+            | 0x20000..=0x3fffd
+    )
+}
+
 /// Marks that are drawn over or under the letter before them.
 fn is_mark(character: char) -> bool {
     matches!(
@@ -179,7 +209,11 @@ mod tests {
     fn long_names_are_cut_with_an_ellipsis() {
         assert_eq!(plain("abcdef", 6), "abcdef");
         assert_eq!(plain("abcdefg", 6), "abcde…");
+        assert_eq!(plain("abcdef  ", 6), "abcdef");
         assert_eq!(plain(&"é".repeat(10_000), 12).chars().count(), 12);
+        assert_eq!(plain("山田太郎", 8), "山田太郎");
+        assert_eq!(plain("山田太郎", 7), "山田太…");
+        assert_eq!(plain("山田太郎", 6), "山田…");
         assert_eq!(plain("abc", 0), "");
     }
 

@@ -62,6 +62,15 @@ const ASPECT_HEIGHT: u32 = 9;
 /// A screen share takes this share of the longer side; the tiles get the rest.
 const SCREEN_PERCENT: u32 = 80;
 
+/// Someone who may be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Identity of the participant.
+    pub identity: String,
+    /// Whether there is a picture of them, or only a name.
+    pub picture: bool,
+}
+
 /// Who sits where, and who spoke when.
 #[derive(Debug)]
 pub struct Stage {
@@ -99,8 +108,8 @@ impl Stage {
 
     /// Places `people` (in the order in which they joined) on a picture of size `canvas`, with or
     /// without a screen share.
-    pub fn arrange(&mut self, people: &[String], sharing: bool, canvas: Size) -> Scene {
-        let present: HashSet<&str> = people.iter().map(String::as_str).collect();
+    pub fn arrange(&mut self, people: &[Candidate], sharing: bool, canvas: Size) -> Scene {
+        let present: HashSet<&str> = people.iter().map(|who| who.identity.as_str()).collect();
         self.spoke.retain(|who, _| present.contains(who.as_str()));
         self.seat(people);
 
@@ -130,18 +139,21 @@ impl Stage {
     }
 
     /// Decides who has a seat, moving nobody who keeps one.
-    fn seat(&mut self, people: &[String]) {
-        let mut ranked: Vec<&String> = people.iter().collect();
+    fn seat(&mut self, people: &[Candidate]) {
+        let mut ranked: Vec<&Candidate> = people.iter().collect();
         // Stable: among people who never spoke, the one who came first is shown. One who has a
         // seat is preferred, so that silence changes nothing.
         ranked.sort_by_key(|who| {
-            let seated = self.seats.iter().flatten().any(|other| other == *who);
+            let name = &who.identity;
+            let seated = self.seats.iter().flatten().any(|other| other == name);
             (
-                std::cmp::Reverse(self.spoke.get(*who).copied().unwrap_or(0)),
+                std::cmp::Reverse(self.spoke.get(name).copied().unwrap_or(0)),
+                !who.picture,
                 !seated,
             )
         });
         ranked.truncate(self.max_tiles);
+        let ranked: Vec<&String> = ranked.into_iter().map(|who| &who.identity).collect();
         let chosen: HashSet<&String> = ranked.iter().copied().collect();
 
         for seat in &mut self.seats {
@@ -265,8 +277,12 @@ mod tests {
         height: 720,
     };
 
-    fn people(names: &[&str]) -> Vec<String> {
-        names.iter().map(|name| (*name).to_owned()).collect()
+    fn people(names: &[&str]) -> Vec<Candidate> {
+        let candidate = |name: &&str| Candidate {
+            identity: (*name).to_owned(),
+            picture: true,
+        };
+        names.iter().map(candidate).collect()
     }
 
     fn seats(scene: &Scene) -> Vec<(usize, &str)> {
@@ -307,8 +323,9 @@ mod tests {
         ] {
             for count in 0..=8 {
                 for sharing in [false, true] {
-                    let names: Vec<String> = (0..count).map(|n| format!("p{n}")).collect();
-                    let scene = Stage::new(6).arrange(&names, sharing, canvas);
+                    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+                    let room = people(&names[..count]);
+                    let scene = Stage::new(6).arrange(&room, sharing, canvas);
                     assert_eq!(scene.screen.is_some(), sharing);
                     assert_eq!(scene.tiles.len(), count.min(6));
                     assert_eq!(scene.others, count - scene.tiles.len());
@@ -393,6 +410,16 @@ mod tests {
         assert!(scene.tiles.iter().all(|tile| tile.rect.x >= 1024));
         let alone = stage.arrange(&people(&[]), true, CANVAS);
         assert_eq!(alone.screen, Some(whole(CANVAS)));
+    }
+
+    #[test]
+    fn a_picture_comes_before_a_name_until_the_name_speaks() {
+        let mut stage = Stage::new(1);
+        let mut room = people(&["ann", "bob"]);
+        room[0].picture = false;
+        assert_eq!(seats(&stage.arrange(&room, false, CANVAS)), [(0, "bob")]);
+        stage.set_active_speakers(&["ann"]);
+        assert_eq!(seats(&stage.arrange(&room, false, CANVAS)), [(0, "ann")]);
     }
 
     #[test]

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! All pictures and names to one screen.
+//!
+//! One pipeline with a fixed number of inputs: `max_tiles` seats and one shared screen. Inputs are
+//! moved, hidden and given to another participant, but never added or removed while it runs.
+
+use gst::prelude::*;
+
+use super::config::{Display, PresentConfig, PresentError, TrackState};
+use super::label;
+use super::layout::{Rect, Size};
+use super::pipeline::{Running, build_error, chain, make, source};
+use crate::clock;
+
+/// Pictures that may wait for an input.
+const MOST_WAITING: u64 = 8;
+
+/// The composed picture is this many lines of text high.
+const LINES: u32 = 36;
+
+/// Width of a letter in percent of the size of the font; DejaVu Sans, on average.
+const LETTER_PERCENT: u32 = 62;
+
+/// Height of a line in percent of the size of the font.
+const LINE_PERCENT: u32 = 120;
+
+/// Room for the shade around a caption, in pixels.
+const SHADE: u32 = 12;
+
+/// The screen at work.
+#[derive(Debug)]
+pub(super) struct Composer {
+    /// One per tile, then one for the shared screen.
+    places: Vec<Place>,
+    /// The same, then one for those not shown.
+    captions: Vec<Caption>,
+    size: Size,
+    _running: Running,
+}
+
+/// One input: where its picture comes in, and how the compositor treats it.
+#[derive(Debug)]
+pub(super) struct Place {
+    source: gst_app::AppSrc,
+    pad: gst::Pad,
+}
+
+#[derive(Debug)]
+struct Caption(gst::Element);
+
+impl Composer {
+    /// Starts showing (black, at first); `None` when there is nowhere to show.
+    pub(super) fn start(
+        config: &PresentConfig,
+        failed: impl Fn(String) + Send + Sync + 'static,
+    ) -> Result<Option<Self>, PresentError> {
+        let what = "display";
+        let Some(sink) = display(&config.display)? else {
+            return Ok(None);
+        };
+        crate::plugins::require(&["compositor", "textoverlay"])
+            .map_err(|error| build_error(what, &error))?;
+        let compositor = gst::ElementFactory::make("compositor")
+            // It goes on when a sender, or every sender, stops.
+            .property("force-live", true)
+            .property("ignore-inactive-pads", true)
+            .property_from_str("background", "black")
+            .build()
+            .map_err(|error| build_error(what, &error))?;
+        let filter = make(what, "capsfilter")?;
+        filter.set_property("caps", composed_caps(config));
+
+        let captions: Vec<Caption> = (0..config.max_tiles + 2)
+            .map(|_| Caption::new(config.size))
+            .collect::<Result<_, _>>()?;
+        let convert = make(what, "videoconvert")?;
+        let mut row: Vec<&gst::Element> = vec![&compositor, &filter];
+        row.extend(captions.iter().map(|caption| &caption.0));
+        row.extend([&convert, &sink]);
+        let pipeline = gst::Pipeline::new();
+        chain(what, &pipeline, &row)?;
+
+        let delay = i64::try_from(config.playout_delay.as_nanos()).unwrap_or(i64::MAX);
+        let places = (0..config.max_tiles + 1)
+            .map(|_| Place::new(&pipeline, &compositor, delay))
+            .collect::<Result<_, _>>()?;
+        let running = Running::start(pipeline, what, failed)?;
+        Ok(Some(Self {
+            places,
+            captions,
+            size: config.size,
+            _running: running,
+        }))
+    }
+
+    /// An input: by seat, or the last one for the shared screen.
+    pub(super) fn place(&self, index: usize) -> &Place {
+        &self.places[index]
+    }
+
+    /// Writes a name and a state on a place, or wipes it.
+    pub(super) fn caption(&self, index: usize, text: Option<&(String, Option<TrackState>, Rect)>) {
+        let caption = &self.captions[index];
+        let Some((name, state, rect)) = text else {
+            caption.set("", 0, 0);
+            return;
+        };
+        let font = font_size(self.size);
+        let letters = (rect.width * 100 / (font * LETTER_PERCENT)) as usize;
+        let state = state
+            .filter(|state| *state != TrackState::Waiting)
+            .map(|state| state.to_string());
+        let (lines, text) = match state {
+            None => (1, label::plain(name, letters)),
+            // On a narrow tile the state gets a line of its own: it must not be cut off for a
+            // long name.
+            Some(state) if name.chars().count() + state.len() + 3 > letters => {
+                let name = label::plain(name, letters);
+                (2, format!("{name}\n{}", label::plain(&state, letters)))
+            }
+            Some(state) => (1, format!("{name} – {state}")),
+        };
+        let height = lines * font * LINE_PERCENT / 100 + SHADE;
+        caption.set(&text, rect.x, (rect.y + rect.height).saturating_sub(height));
+    }
+
+    /// Says in the top left corner how many more people there are.
+    pub(super) fn caption_others(&self, others: usize) {
+        let caption = &self.captions[self.places.len()];
+        match others {
+            0 => caption.set("", 0, 0),
+            1 => caption.set("+1 other", 0, 0),
+            _ => caption.set(&format!("+{others} others"), 0, 0),
+        }
+    }
+}
+
+impl Place {
+    fn new(
+        pipeline: &gst::Pipeline,
+        compositor: &gst::Element,
+        delay: i64,
+    ) -> Result<Self, PresentError> {
+        let what = "display";
+        let source = source(MOST_WAITING);
+        source.set_min_latency(delay);
+        pipeline
+            .add(&source)
+            .map_err(|error| build_error(what, &error))?;
+        let pad = compositor
+            .request_pad_simple("sink_%u")
+            .ok_or_else(|| build_error(what, &"the compositor gives no input"))?;
+        pad.set_property("alpha", 0f64);
+        pad.set_property_from_str("sizing-policy", "keep-aspect-ratio");
+        source
+            .static_pad("src")
+            .expect("appsrc has a source pad")
+            .link(&pad)
+            .map_err(|error| build_error(what, &error))?;
+        Ok(Self { source, pad })
+    }
+
+    /// Where pictures go in.
+    pub(super) fn source(&self) -> gst_app::AppSrc {
+        self.source.clone()
+    }
+
+    /// Moves the picture.
+    pub(super) fn put(&self, rect: Rect) {
+        for (property, value) in [
+            ("xpos", rect.x),
+            ("ypos", rect.y),
+            ("width", rect.width),
+            ("height", rect.height),
+        ] {
+            self.pad
+                .set_property(property, i32::try_from(value).unwrap_or(i32::MAX));
+        }
+    }
+
+    /// Shows or hides the picture.
+    pub(super) fn show(&self, visible: bool) {
+        self.pad
+            .set_property("alpha", if visible { 1f64 } else { 0f64 });
+    }
+
+    /// Follows what is queued with a black dot, so that the next owner's first moments do not
+    /// show the last picture of the one before.
+    pub(super) fn wipe(&self) {
+        let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::I420, 2, 2)
+            .build()
+            .expect("two by two pixels are a picture");
+        let mut buffer = gst::Buffer::with_size(info.size()).expect("a few bytes can be had");
+        let black = buffer.make_mut();
+        black.set_pts(clock::now());
+        if let Ok(mut map) = black.map_writable() {
+            map.fill(128);
+            let luma = info.stride()[0].unsigned_abs() as usize * 2;
+            map[..luma].fill(16);
+        }
+        if let Ok(caps) = info.to_caps() {
+            let sample = gst::Sample::builder().buffer(&buffer).caps(&caps).build();
+            // It refuses only while the display is being taken down.
+            let _ = self.source.push_sample(&sample);
+        }
+    }
+}
+
+impl Caption {
+    fn new(size: Size) -> Result<Self, PresentError> {
+        let overlay = make("display", "textoverlay")?;
+        overlay.set_property("auto-resize", false);
+        overlay.set_property("font-desc", format!("Sans {}px", font_size(size)));
+        overlay.set_property("shaded-background", true);
+        // Left and top alignment are the ones that count in pixels.
+        overlay.set_property_from_str("halignment", "left");
+        overlay.set_property_from_str("valignment", "top");
+        overlay.set_property_from_str("line-alignment", "left");
+        overlay.set_property_from_str("wrap-mode", "none");
+        overlay.set_property("text", "");
+        Ok(Self(overlay))
+    }
+
+    /// Writes plain text with its corner at these pixels.
+    fn set(&self, text: &str, x: u32, y: u32) {
+        // Room for the shade, which is drawn around the text.
+        let pad = |pixels: u32| i32::try_from(pixels).unwrap_or(i32::MAX).saturating_add(4);
+        self.0.set_property("xpad", pad(x));
+        self.0.set_property("ypad", pad(y));
+        self.0.set_property("text", label::markup(text));
+    }
+}
+
+fn font_size(size: Size) -> u32 {
+    (size.height / LINES).max(8)
+}
+
+fn composed_caps(config: &PresentConfig) -> gst::Caps {
+    let pixels = |value: u32| i32::try_from(value & !1).unwrap_or(i32::MAX);
+    gst_video::VideoCapsBuilder::new()
+        .format(gst_video::VideoFormat::I420)
+        .width(pixels(config.size.width))
+        .height(pixels(config.size.height))
+        .pixel_aspect_ratio(gst::Fraction::new(1, 1))
+        .framerate(gst::Fraction::new(
+            i32::try_from(config.framerate.clamp(1, 60)).unwrap_or(30),
+            1,
+        ))
+        .build()
+}
+
+fn display(display: &Display) -> Result<Option<gst::Element>, PresentError> {
+    let what = "display";
+    let sink = match display {
+        Display::None => return Ok(None),
+        Display::Kms { connector, driver } => {
+            let sink = make(what, "kmssink")?;
+            if let Some(connector) = connector {
+                sink.set_property("connector-id", connector);
+            }
+            if let Some(driver) = driver {
+                sink.set_property("driver-name", driver);
+            }
+            sink
+        }
+        Display::Wayland => make(what, "waylandsink")?,
+        Display::Window => make(what, "autovideosink")?,
+        Display::Elements(description) => gst::parse::bin_from_description(description, true)
+            .map_err(|error| build_error(what, &error))?
+            .upcast(),
+    };
+    Ok(Some(sink))
+}

@@ -1,0 +1,676 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The one thread that builds and takes down pipelines.
+//!
+//! Streaming threads and callers only leave messages; whatever may wait for a device or a
+//! streaming thread happens here.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use roomseal_e2ee::Codec;
+
+use super::compose::Composer;
+use super::config::{
+    Display, Output, Person, PresentConfig, PresentEvent, Speaker, TrackSource, TrackState,
+};
+use super::decode::Decoder;
+use super::feed::EventSink;
+use super::label;
+use super::layout::{Candidate, Rect, Scene, Stage};
+use super::mix::Mixer;
+use super::open::Track;
+use super::pipeline::Running;
+use crate::record::snapshot::{Picture, Snapshots};
+
+/// How often the counters of all tracks are looked at.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A display or speaker that failed is tried again after this.
+const OUTPUT_RETRY: Duration = Duration::from_secs(5);
+
+/// An output that ran this long after a failure works again.
+const OUTPUT_PROVED: Duration = Duration::from_secs(2);
+
+/// A decoder that gave up is replaced after this, doubled each time it gives up again.
+const DECODER_RETRY: Duration = Duration::from_millis(250);
+const DECODER_RETRY_MOST: Duration = Duration::from_secs(8);
+
+/// A camera that sent nothing for this long is not shown: a still picture would pass for a person
+/// sitting still. A shared screen may well stand still.
+const CAMERA_STALL: Duration = Duration::from_secs(3);
+
+/// What the thread is told.
+pub(super) enum Command {
+    Add(Arc<Track>, Running),
+    Remove(u64),
+    People(Vec<Person>),
+    ActiveSpeakers(Vec<String>),
+    MaxTiles(usize),
+    OpenerFailed(u64, String),
+    DecoderFailed {
+        track: u64,
+        generation: u64,
+        reason: String,
+    },
+    OutputFailed {
+        output: Output,
+        generation: u64,
+        reason: String,
+    },
+    Stop,
+}
+
+/// Everything the thread owns.
+pub(super) struct Worker {
+    config: PresentConfig,
+    events: EventSink,
+    sender: Sender<Command>,
+    tracks: Vec<Presented>,
+    people: Vec<Person>,
+    stage: Stage,
+    display: Device<Composer>,
+    speaker: Device<Mixer>,
+    scene: Scene,
+    /// Who is at each place of the display; the last one is the shared screen.
+    places: Vec<Option<Occupant>>,
+    snapshots: Option<Snapshots>,
+    next_snapshot: Instant,
+}
+
+/// A track with its pipelines.
+struct Presented {
+    track: Arc<Track>,
+    decoder: Option<Decoder>,
+    generation: u64,
+    started: Instant,
+    failures: u32,
+    retry_at: Option<Instant>,
+    _opener: Running,
+}
+
+#[derive(Clone, Debug)]
+struct Occupant {
+    track: u64,
+    since: Instant,
+    visible: bool,
+}
+
+/// A display or speaker that may fail and come back.
+struct Device<T> {
+    output: Output,
+    running: Option<T>,
+    generation: u64,
+    started: Instant,
+    retry_at: Option<Instant>,
+    failed: bool,
+}
+
+impl<T> Device<T> {
+    fn new(output: Output, wanted: bool) -> Self {
+        Self {
+            output,
+            running: None,
+            generation: 0,
+            started: Instant::now(),
+            retry_at: wanted.then(Instant::now),
+            failed: false,
+        }
+    }
+
+    /// Whether it should be started now.
+    fn due(&self, now: Instant) -> bool {
+        self.retry_at.is_some_and(|at| at <= now)
+    }
+
+    /// Takes the outcome of a start.
+    fn settle<E: std::fmt::Display>(&mut self, outcome: Result<Option<T>, E>, events: &EventSink) {
+        self.started = Instant::now();
+        self.retry_at = None;
+        match outcome {
+            Ok(running) => self.running = running,
+            Err(error) => self.fail(error.to_string(), events),
+        }
+    }
+
+    fn fail(&mut self, reason: String, events: &EventSink) {
+        self.running = None;
+        self.retry_at = Some(Instant::now() + OUTPUT_RETRY);
+        if !self.failed {
+            self.failed = true;
+            events(PresentEvent::OutputFailed {
+                output: self.output,
+                reason,
+            });
+        }
+    }
+
+    /// Notices that it works again.
+    fn tick(&mut self, now: Instant, events: &EventSink) {
+        let proved = self.running.is_some() && now.duration_since(self.started) >= OUTPUT_PROVED;
+        if self.failed && proved {
+            self.failed = false;
+            events(PresentEvent::OutputWorks {
+                output: self.output,
+            });
+        }
+    }
+}
+
+impl Worker {
+    pub(super) fn new(
+        config: PresentConfig,
+        events: EventSink,
+        sender: Sender<Command>,
+        snapshots: Option<Snapshots>,
+    ) -> Self {
+        let places = vec![None; config.max_tiles + 1];
+        Self {
+            stage: Stage::new(config.max_tiles),
+            display: Device::new(Output::Display, config.display != Display::None),
+            speaker: Device::new(Output::Speaker, config.speaker != Speaker::None),
+            config,
+            events,
+            sender,
+            tracks: Vec::new(),
+            people: Vec::new(),
+            scene: Scene::default(),
+            places,
+            snapshots,
+            next_snapshot: Instant::now(),
+        }
+    }
+
+    pub(super) fn run(mut self, commands: &Receiver<Command>) {
+        let mut next_tick = Instant::now();
+        loop {
+            let now = Instant::now();
+            if now >= next_tick {
+                self.tick(now);
+                next_tick = now + TICK;
+            }
+            match commands.recv_timeout(next_tick.saturating_duration_since(Instant::now())) {
+                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(command) => self.obey(command),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+        self.snapshot();
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Add(track, opener) => {
+                self.tracks.push(Presented {
+                    track,
+                    decoder: None,
+                    generation: 0,
+                    started: Instant::now(),
+                    failures: 0,
+                    retry_at: None,
+                    _opener: opener,
+                });
+                self.connect_sound();
+                self.arrange();
+            }
+            Command::Remove(id) => self.remove(id),
+            Command::People(people) => {
+                self.people = people;
+                self.arrange();
+            }
+            Command::ActiveSpeakers(identities) => {
+                self.stage.set_active_speakers(&identities);
+                self.arrange();
+            }
+            Command::MaxTiles(tiles) => {
+                self.stage.set_max_tiles(tiles.min(self.config.max_tiles));
+                self.arrange();
+            }
+            Command::OpenerFailed(id, reason) => {
+                // Its elements report no error over frames; what fails here is the machine.
+                tracing::error!(track = id, reason, "opening frames failed");
+                self.remove(id);
+            }
+            Command::DecoderFailed {
+                track,
+                generation,
+                reason,
+            } => self.decoder_failed(track, generation, reason),
+            Command::OutputFailed {
+                output,
+                generation,
+                reason,
+            } => match output {
+                Output::Display if generation == self.display.generation => {
+                    self.leave_display();
+                    self.display.fail(reason, &self.events);
+                }
+                Output::Speaker if generation == self.speaker.generation => {
+                    self.leave_speaker();
+                    self.speaker.fail(reason, &self.events);
+                }
+                Output::Display | Output::Speaker => {}
+            },
+            // Taken care of by the caller.
+            Command::Stop => {}
+        }
+    }
+
+    fn remove(&mut self, id: u64) {
+        if let Some(mixer) = &mut self.speaker.running {
+            mixer.release(id);
+        }
+        if let Some(index) = self.tracks.iter().position(|p| p.track.id == id) {
+            let presented = self.tracks.remove(index);
+            presented.track.feed.set_decoder(None);
+            presented.track.feed.set_output(None);
+        }
+        self.arrange();
+    }
+
+    fn tick(&mut self, now: Instant) {
+        self.start_outputs(now);
+        let mut relabel = false;
+        for presented in &mut self.tracks {
+            let track = &presented.track;
+            if let Some(state) = track.look() {
+                relabel = true;
+                (self.events)(PresentEvent::TrackState {
+                    sid: track.spec.sid.clone(),
+                    state,
+                });
+            }
+            let opens = matches!(track.state(), TrackState::Verified | TrackState::Clear);
+            if opens && track.feed.waits_for_key_frame() {
+                track.feed.want_key_frame();
+            }
+            if presented.retry_at.is_some_and(|at| at <= now) {
+                presented.retry_at = None;
+                presented.start_decoder(&self.sender);
+            }
+        }
+        if relabel {
+            self.caption();
+        }
+        self.show(now);
+        if let Some(recording) = &self.config.recording
+            && let Some(every) = recording.snapshot_every
+            && now >= self.next_snapshot
+        {
+            self.next_snapshot = now + every;
+            self.snapshot();
+        }
+    }
+
+    fn start_outputs(&mut self, now: Instant) {
+        if self.display.due(now) {
+            self.display.generation += 1;
+            let failed = self.report(Output::Display, self.display.generation);
+            let outcome = Composer::start(&self.config, failed);
+            self.display.settle(outcome, &self.events);
+            self.arrange();
+        }
+        if self.speaker.due(now) {
+            self.speaker.generation += 1;
+            let failed = self.report(Output::Speaker, self.speaker.generation);
+            let outcome = Mixer::start(&self.config, failed);
+            self.speaker.settle(outcome, &self.events);
+            self.connect_sound();
+        }
+        self.display.tick(now, &self.events);
+        self.speaker.tick(now, &self.events);
+    }
+
+    fn report(&self, output: Output, generation: u64) -> impl Fn(String) + Send + Sync + 'static {
+        let sender = self.sender.clone();
+        move |reason| {
+            let _ = sender.send(Command::OutputFailed {
+                output,
+                generation,
+                reason,
+            });
+        }
+    }
+
+    /// Gives every voice an input of the mixer and a decoder, or takes both.
+    fn connect_sound(&mut self) {
+        for presented in &mut self.tracks {
+            let track = &presented.track;
+            if track.spec.codec != Codec::Opus {
+                continue;
+            }
+            let Some(mixer) = &mut self.speaker.running else {
+                continue;
+            };
+            match mixer.input(track.id) {
+                Ok(input) => {
+                    track.feed.set_output(Some(input));
+                    presented.want_decoder(true, &self.sender);
+                }
+                Err(error) => tracing::error!(
+                    track = track.spec.sid,
+                    %error,
+                    "the mixer takes no more sound"
+                ),
+            }
+        }
+    }
+
+    fn leave_speaker(&mut self) {
+        for presented in &mut self.tracks {
+            if presented.track.spec.codec == Codec::Opus {
+                presented.track.feed.set_output(None);
+                presented.want_decoder(false, &self.sender);
+            }
+        }
+    }
+
+    fn leave_display(&mut self) {
+        for place in &mut self.places {
+            if let Some(occupant) = place.take()
+                && let Some(presented) = self.tracks.iter().find(|p| p.track.id == occupant.track)
+            {
+                presented.track.feed.set_output(None);
+            }
+        }
+    }
+
+    /// Decides anew who is shown where.
+    fn arrange(&mut self) {
+        let candidates = self.candidates();
+        let screen = self.newest_screen();
+        self.scene = self
+            .stage
+            .arrange(&candidates, screen.is_some(), self.config.size);
+
+        let mut wanted: Vec<Option<(u64, Rect)>> = vec![None; self.places.len()];
+        for tile in &self.scene.tiles {
+            if let (Some(place), Some(camera)) =
+                (wanted.get_mut(tile.seat), self.camera_of(&tile.identity))
+            {
+                *place = Some((camera, tile.rect));
+            }
+        }
+        if let (Some(place), Some(track), Some(rect)) =
+            (wanted.last_mut(), screen, self.scene.screen)
+        {
+            *place = Some((track, rect));
+        }
+        self.occupy(&wanted);
+
+        for presented in &mut self.tracks {
+            if presented.track.spec.codec == Codec::Opus {
+                continue;
+            }
+            let id = presented.track.id;
+            let shown = self.display.running.is_some()
+                && wanted.iter().flatten().any(|(track, _)| *track == id);
+            presented.want_decoder(shown || self.snapshots.is_some(), &self.sender);
+        }
+        self.caption();
+    }
+
+    /// Moves pictures to their places; who loses one is disconnected before who gets it comes.
+    fn occupy(&mut self, wanted: &[Option<(u64, Rect)>]) {
+        let Some(composer) = &self.display.running else {
+            return;
+        };
+        let feed_of = |id: u64| {
+            self.tracks
+                .iter()
+                .find(|presented| presented.track.id == id)
+                .map(|presented| &presented.track.feed)
+        };
+        let stays = |occupant: &Option<Occupant>, want: &Option<(u64, Rect)>| match (occupant, want)
+        {
+            (Some(occupant), Some((track, _))) => occupant.track == *track,
+            (None, None) => true,
+            _ => false,
+        };
+        for (index, want) in wanted.iter().enumerate() {
+            if stays(&self.places[index], want) {
+                continue;
+            }
+            if let Some(occupant) = self.places[index].take() {
+                if let Some(feed) = feed_of(occupant.track) {
+                    feed.set_output(None);
+                }
+                let place = composer.place(index);
+                place.show(false);
+                place.wipe();
+            }
+        }
+        for (index, want) in wanted.iter().enumerate() {
+            let Some((track, rect)) = want else { continue };
+            let place = composer.place(index);
+            place.put(*rect);
+            if self.places[index].is_none() {
+                if let Some(feed) = feed_of(*track) {
+                    feed.set_output(Some(place.source()));
+                }
+                self.places[index] = Some(Occupant {
+                    track: *track,
+                    since: Instant::now(),
+                    visible: false,
+                });
+            }
+        }
+    }
+
+    /// Shows the pictures that are alive and hides the others.
+    fn show(&mut self, now: Instant) {
+        let Some(composer) = &self.display.running else {
+            return;
+        };
+        // By then the place's last picture of its last owner has left the compositor.
+        let settling = self.config.playout_delay + Duration::from_millis(300);
+        for (index, place) in self.places.iter_mut().enumerate() {
+            let Some(occupant) = place else { continue };
+            let Some(track) = self
+                .tracks
+                .iter()
+                .map(|presented| &presented.track)
+                .find(|track| track.id == occupant.track)
+            else {
+                continue;
+            };
+            let age = now.duration_since(occupant.since);
+            let alive = track.feed.decoded_ago().is_some_and(|ago| {
+                ago <= age && (track.spec.source == TrackSource::Screen || ago < CAMERA_STALL)
+            });
+            let refused = matches!(track.state(), TrackState::CannotOpen(_) | TrackState::Held);
+            let visible = age >= settling && alive && !refused;
+            if visible != occupant.visible {
+                occupant.visible = visible;
+                composer.place(index).show(visible);
+            }
+        }
+    }
+
+    /// Writes names and states.
+    fn caption(&self) {
+        let Some(composer) = &self.display.running else {
+            return;
+        };
+        for seat in 0..self.config.max_tiles {
+            let tile = self.scene.tiles.iter().find(|tile| tile.seat == seat);
+            let text = tile.map(|tile| {
+                let state = self.state_of(&tile.identity);
+                (self.name_of(&tile.identity), state, tile.rect)
+            });
+            composer.caption(seat, text.as_ref());
+        }
+        let screen = self.newest_screen().and_then(|id| {
+            let track = &self.tracks.iter().find(|p| p.track.id == id)?.track;
+            let name = self.name_of(&track.spec.identity);
+            let title = format!("Screen of {name}");
+            Some((title, Some(track.state()), self.scene.screen?))
+        });
+        composer.caption(self.config.max_tiles, screen.as_ref());
+        composer.caption_others(self.scene.others);
+    }
+
+    /// Everybody who may be shown: the roster, then whoever sends without being in it.
+    fn candidates(&self) -> Vec<Candidate> {
+        let mut identities: Vec<&str> = Vec::new();
+        let senders = self.tracks.iter().map(|p| p.track.spec.identity.as_str());
+        for identity in self
+            .people
+            .iter()
+            .map(|person| person.identity.as_str())
+            .chain(senders)
+        {
+            if !identities.contains(&identity) {
+                identities.push(identity);
+            }
+        }
+        identities
+            .into_iter()
+            .map(|identity| Candidate {
+                identity: identity.to_owned(),
+                picture: self.camera_of(identity).is_some(),
+            })
+            .collect()
+    }
+
+    fn camera_of(&self, identity: &str) -> Option<u64> {
+        self.tracks
+            .iter()
+            .map(|presented| &presented.track)
+            .rfind(|track| {
+                track.spec.identity == identity
+                    && track.spec.codec != Codec::Opus
+                    && track.spec.source != TrackSource::Screen
+            })
+            .map(|track| track.id)
+    }
+
+    fn newest_screen(&self) -> Option<u64> {
+        self.tracks
+            .iter()
+            .map(|presented| &presented.track)
+            .rfind(|track| {
+                track.spec.source == TrackSource::Screen && track.spec.codec != Codec::Opus
+            })
+            .map(|track| track.id)
+    }
+
+    fn name_of(&self, identity: &str) -> String {
+        let roster = self
+            .people
+            .iter()
+            .find(|person| person.identity == identity)
+            .map(|person| person.name.as_str());
+        let track = || {
+            self.tracks
+                .iter()
+                .map(|presented| &presented.track.spec)
+                .find(|spec| spec.identity == identity)
+                .map(|spec| spec.name.as_str())
+        };
+        [roster, track(), Some(identity)]
+            .into_iter()
+            .flatten()
+            .map(|name| label::plain(name, label::LONGEST_NAME))
+            .find(|name| !name.is_empty())
+            .unwrap_or_else(|| "(no name)".to_owned())
+    }
+
+    /// The worst that can be said of what somebody sends.
+    fn state_of(&self, identity: &str) -> Option<TrackState> {
+        self.tracks
+            .iter()
+            .filter(|presented| presented.track.spec.identity == identity)
+            .map(|presented| presented.track.state())
+            .max_by_key(|state| match state {
+                TrackState::Waiting => 0,
+                TrackState::Verified => 1,
+                TrackState::Held => 2,
+                TrackState::Clear => 3,
+                TrackState::CannotOpen(_) => 4,
+            })
+    }
+
+    fn decoder_failed(&mut self, track: u64, generation: u64, reason: String) {
+        let Some(presented) = self.tracks.iter_mut().find(|p| p.track.id == track) else {
+            return;
+        };
+        // One decoder may report several errors, the last ones after it was replaced.
+        if presented.generation != generation || presented.decoder.is_none() {
+            return;
+        }
+        presented.drop_decoder();
+        if presented.started.elapsed() > DECODER_RETRY_MOST {
+            presented.failures = 0;
+        }
+        let wait = DECODER_RETRY * 2u32.saturating_pow(presented.failures);
+        presented.failures = (presented.failures + 1).min(8);
+        presented.retry_at = Some(Instant::now() + wait.min(DECODER_RETRY_MOST));
+        presented.track.restarts.fetch_add(1, Ordering::Relaxed);
+        (self.events)(PresentEvent::DecoderFailed {
+            sid: presented.track.spec.sid.clone(),
+            reason,
+        });
+    }
+
+    fn snapshot(&self) {
+        let Some(snapshots) = &self.snapshots else {
+            return;
+        };
+        let pictures: Vec<Picture> = self
+            .tracks
+            .iter()
+            .filter_map(|presented| {
+                let spec = &presented.track.spec;
+                Some(Picture {
+                    stem: format!("{}-{}", label::file_stem(&spec.identity), spec.source),
+                    sample: presented.track.feed.take_picture()?,
+                })
+            })
+            .collect();
+        if !pictures.is_empty() {
+            snapshots.keep(pictures);
+        }
+    }
+}
+
+impl Presented {
+    fn want_decoder(&mut self, wanted: bool, sender: &Sender<Command>) {
+        if !wanted {
+            self.drop_decoder();
+            self.retry_at = None;
+        } else if self.decoder.is_none() && self.retry_at.is_none() {
+            self.start_decoder(sender);
+        }
+    }
+
+    fn start_decoder(&mut self, sender: &Sender<Command>) {
+        self.generation += 1;
+        self.started = Instant::now();
+        let failed = {
+            let (sender, track, generation) = (sender.clone(), self.track.id, self.generation);
+            move |reason| {
+                let _ = sender.send(Command::DecoderFailed {
+                    track,
+                    generation,
+                    reason,
+                });
+            }
+        };
+        let attempt = self.track.restarts.load(Ordering::Relaxed);
+        match Decoder::start(&self.track.feed, self.track.spec.codec, attempt, failed) {
+            Ok(decoder) => self.decoder = Some(decoder),
+            Err(error) => {
+                tracing::warn!(track = self.track.spec.sid, %error, "no decoder");
+                self.retry_at = Some(Instant::now() + DECODER_RETRY_MOST);
+            }
+        }
+    }
+
+    fn drop_decoder(&mut self) {
+        self.track.feed.set_decoder(None);
+        self.decoder = None;
+    }
+}
