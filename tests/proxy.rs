@@ -138,7 +138,8 @@ async fn carry(
             .headers_mut()
             .insert("authorization", authorization);
     }
-    let (server, _) = tokio_tungstenite::connect_async(upstream).await.ok()?;
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.ok()?;
+    let (server, _) = tokio_tungstenite::client_async(upstream, stream).await.ok()?;
 
     let (mut to_client, mut from_client) = client.split();
     let (mut to_server, mut from_server) = server.split();
