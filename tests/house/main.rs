@@ -244,3 +244,70 @@ fn no_test_is_switched_off() {
         "tests that do not run prove nothing: {off:#?}"
     );
 }
+
+/// The `gst-launch-1.0` lines in the documentation of the elements, each on one line.
+fn launch_lines() -> Vec<String> {
+    let mut lines = Vec::new();
+    for file in files(&["rs"])
+        .into_iter()
+        .filter(|f| f.starts_with(places::root().join("src/media/elements")))
+    {
+        let text = fs::read_to_string(file).unwrap();
+        let mut docs = text
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix("//!").map(str::trim));
+        while let Some(mut line) = docs.next() {
+            if !line.starts_with("gst-launch-1.0") {
+                continue;
+            }
+            let mut whole = String::new();
+            while let Some(part) = line.strip_suffix('\\') {
+                whole.push_str(part);
+                line = docs.next().expect("a continued line goes on");
+            }
+            whole.push_str(line);
+            lines.push(whole);
+        }
+    }
+    lines
+}
+
+#[test]
+fn every_pipeline_in_the_documentation_runs_with_the_plugin_that_was_built() {
+    use std::os::unix::fs::OpenOptionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let plugins = folder.path().join("plugins");
+    fs::create_dir(&plugins).unwrap();
+    fs::copy(
+        places::built("libgstroomseal.so"),
+        plugins.join("libgstroomseal.so"),
+    )
+    .unwrap();
+    let mut keys = fs::OpenOptions::new();
+    let keys = keys
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(folder.path().join("room.keys"));
+    std::io::Write::write_all(&mut keys.unwrap(), b"passphrase = \"correct horse\"\n").unwrap();
+
+    let lines = launch_lines();
+    assert!(
+        lines.len() >= 3,
+        "one at least for each element: {lines:#?}"
+    );
+    for line in lines {
+        let output = Command::new("timeout")
+            .args(["60", "sh", "-c", &line])
+            .current_dir(folder.path())
+            .env("GST_PLUGIN_PATH", &plugins)
+            .env("GST_REGISTRY", folder.path().join("registry.bin"))
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{line}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
