@@ -30,7 +30,7 @@ pub struct Start<'a> {
     passphrase: Option<&'a str>,
     namespace: Option<&'a Namespace>,
     arguments: Vec<String>,
-    environment: Vec<(&'static str, String)>,
+    environment: Vec<(String, String)>,
     token: Option<String>,
 }
 
@@ -112,7 +112,15 @@ impl<'a> Start<'a> {
     /// Has GStreamer write its log for `categories` into [`Appliance::gst_log`].
     #[must_use]
     pub fn gst_debug(mut self, categories: &str) -> Self {
-        self.environment.push(("GST_DEBUG", categories.to_owned()));
+        self.environment
+            .push(("GST_DEBUG".to_owned(), categories.to_owned()));
+        self
+    }
+
+    /// With a variable in its environment.
+    #[must_use]
+    pub fn environment(mut self, key: &str, value: &str) -> Self {
+        self.environment.push((key.to_owned(), value.to_owned()));
         self
     }
 
@@ -266,6 +274,11 @@ impl Appliance {
         self.wait_for(what, within, |status| {
             track(status, of, source).filter(|t| accept(t))
         })
+    }
+
+    /// Presses Ctrl-C; does it end soon, and without an error?
+    pub fn interrupt_cleanly(&mut self) -> bool {
+        self.process.interrupt(Duration::from_secs(10)).success()
     }
 
     /// The newest status.

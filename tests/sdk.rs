@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -95,6 +95,29 @@ impl Peer {
         self.process
             .wait_after(mark, "report", within, |line| parse(line, "report"))["seen"]
             .clone()
+    }
+
+    /// Waits until it has decoded at least so many frames and samples of `identity`.
+    pub fn wait_until_decoded(&mut self, identity: &str, frames: u64, samples: u64) {
+        let deadline = Instant::now() + Duration::from_secs(40);
+        loop {
+            let seen = self.report();
+            let [video, audio] = [
+                &seen[identity]["video"]["frames"],
+                &seen[identity]["audio"]["samples"],
+            ]
+            .map(|n| n.as_u64().unwrap_or(0));
+            if video >= frames && audio >= samples {
+                println!("the SDK decoded {video} frames and {audio} samples of {identity}");
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "the SDK decoded only {video} frames and {audio} samples of {identity}"
+            );
+            // It reports when asked; asking twice a second is soon enough.
+            std::thread::sleep(Duration::from_millis(500));
+        }
     }
 
     /// Leaves the room, and tells what it decoded.
