@@ -4,9 +4,8 @@ use gst::prelude::*;
 use gst_check::Harness;
 use gst_rtp::prelude::*;
 
-use super::{init, noise};
+use super::{VP8 as CAPS, init, noise};
 
-const CAPS: &str = "video/x-vp8, width=(int)320, height=(int)240, framerate=(fraction)30/1";
 const MTU: u32 = 1200;
 
 /// One RTP packet, taken apart.

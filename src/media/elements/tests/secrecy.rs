@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! No key in logs, graphs, properties, messages or errors.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use gst::prelude::*;
+use roomseal_e2ee::{FrameKey, Passphrase, RawKey};
+
+use super::{index, init};
+use crate::elements::{FrameDecrypt, FrameEncrypt};
+
+const PASSPHRASE: &[u8] = b"mypassword";
+/// What LiveKit derives from it.
+const FROM_PASSPHRASE: [u8; 16] = [
+    0x11, 0x90, 0x11, 0xE7, 0x80, 0x2A, 0x18, 0x86, 0x3D, 0xA8, 0xDF, 0x5C, 0x96, 0x25, 0xD8, 0xC9,
+];
+/// The raw key is the bytes 0 to 31; what LiveKit derives from it.
+const FROM_RAW_KEY: [u8; 16] = [
+    0x6D, 0x0D, 0xD7, 0xB3, 0xD6, 0xF4, 0xEF, 0xDE, 0x47, 0xAB, 0x9A, 0x9E, 0x15, 0xAB, 0xDE, 0x76,
+];
+
+fn raw_key() -> Vec<u8> {
+    (0..32).collect()
+}
+
+/// Every form in which somebody might print a secret.
+fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
+    let hex = |case: fn(&u8) -> String, separator| {
+        let digits: Vec<_> = secret.iter().map(case).collect();
+        digits.join(separator).into_bytes()
+    };
+    let lower = |byte: &u8| format!("{byte:02x}");
+    let upper = |byte: &u8| format!("{byte:02X}");
+    let decimal = |byte: &u8| byte.to_string();
+    let base64 = gst::glib::base64_encode(secret);
+    let base64 = base64.trim_end_matches('=');
+    vec![
+        secret.to_vec(),
+        hex(lower, ""),
+        hex(upper, ""),
+        hex(lower, " "),
+        hex(lower, ":"),
+        hex(decimal, ", "),
+        hex(decimal, ","),
+        // The last character also depends on what would follow.
+        base64[..base64.len() - 1].into(),
+        base64[..base64.len() - 1]
+            .replace('+', "-")
+            .replace('/', "_")
+            .into(),
+    ]
+}
+
+fn secrets() -> [Vec<u8>; 4] {
+    [
+        PASSPHRASE.to_vec(),
+        raw_key(),
+        FROM_PASSPHRASE.to_vec(),
+        FROM_RAW_KEY.to_vec(),
+    ]
+}
+
+fn leaks(text: &[u8]) -> bool {
+    let text = one_char_per_byte(text);
+    secrets()
+        .iter()
+        .flat_map(|secret| forms(secret))
+        .any(|form| text.contains(&one_char_per_byte(&form)))
+}
+
+/// Logs are long, and the standard library searches strings much faster than a test built for
+/// debugging searches bytes.
+fn one_char_per_byte(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| char::from(*byte)).collect()
+}
+
+/// Also a test of its own; the other test runs it in a process that logs everything.
+#[test]
+fn a_short_call_with_known_keys() {
+    init();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("room.keys");
+    let text = format!(
+        "passphrase = \"{}\"\nkey-index = 1\nraw-key-hex = \"{}\"\n",
+        String::from_utf8_lossy(PASSPHRASE),
+        hex::encode(raw_key())
+    );
+    fs::write(&path, &text).unwrap();
+    fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+    let run = |source: &str| {
+        let pipeline = gst::parse::launch(&format!(
+            "{source} ! frameencrypt name=e mode=seal keys-file={keys} ! tee name=t ! \
+             capsfilter name=between ! framedecrypt name=d keys-file={keys} ! fakesink",
+            keys = path.display()
+        ))
+        .unwrap()
+        .downcast::<gst::Pipeline>()
+        .unwrap();
+        let encrypt = pipeline.by_name("e").unwrap();
+        let encrypt = encrypt.downcast::<FrameEncrypt>().unwrap();
+        let decrypt = pipeline.by_name("d").unwrap();
+        let decrypt = decrypt.downcast::<FrameDecrypt>().unwrap();
+        pipeline.set_state(gst::State::Playing).unwrap();
+        let passphrase = Passphrase::new(PASSPHRASE);
+        encrypt.set_send_key(index(2), FrameKey::from_passphrase(&passphrase));
+        decrypt.set_key(index(2), FrameKey::from_raw_key(&RawKey::new(raw_key())));
+        let bus = pipeline.bus().unwrap();
+        bus.timed_pop_filtered(
+            gst::ClockTime::from_seconds(60),
+            &[gst::MessageType::Eos, gst::MessageType::Error],
+        )
+        .expect("the pipeline comes to its end");
+        pipeline.debug_to_dot_file(gst::DebugGraphDetails::all(), "call");
+        for element in [encrypt.upcast_ref::<gst::Element>(), decrypt.upcast_ref()] {
+            for property in element.list_properties() {
+                if property.flags().contains(gst::glib::ParamFlags::READABLE) {
+                    let value = element.property_value(property.name());
+                    assert!(!leaks(format!("{value:?}").as_bytes()), "{property:?}");
+                }
+            }
+        }
+        pipeline.set_state(gst::State::Null).unwrap();
+    };
+    run("videotestsrc num-buffers=10 ! video/x-raw,width=64,height=48 ! vp8enc deadline=1");
+    run("audiotestsrc num-buffers=10 ! opusenc");
+
+    // Errors about the file are logged and posted too.
+    fs::write(&path, text.replace('"', "'")).unwrap();
+    let element = FrameDecrypt::new();
+    element.set_property("keys-file", path.to_str().unwrap());
+    assert!(element.set_state(gst::State::Ready).is_err());
+    element.set_state(gst::State::Null).unwrap();
+}
+
+#[test]
+fn no_log_at_any_level_and_no_graph_holds_a_key() {
+    init();
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "--nocapture"])
+        .arg("elements::tests::secrecy::a_short_call_with_known_keys")
+        .env("GST_DEBUG", "*:7")
+        .env("GST_DEBUG_NO_COLOR", "1")
+        .env("GST_DEBUG_FILE", &log)
+        .env("GST_DEBUG_DUMP_DOT_DIR", directory.path())
+        .output()
+        .unwrap();
+    assert!(child.status.success(), "{child:?}");
+    assert!(!leaks(&child.stdout) && !leaks(&child.stderr));
+
+    let text = fs::read(&log).unwrap();
+    let dot = fs::read(directory.path().join("call.dot")).unwrap();
+    // The right things were looked at.
+    assert!(contains(&text, b"frames leave sealed with key index"));
+    assert!(contains(&text, b"put the value in double quotes"));
+    assert!(contains(&dot, b"FrameEncrypt") && contains(&dot, b"room.keys"));
+    assert!(!leaks(&text));
+    assert!(!leaks(&dot));
+
+    // The search finds every form of every secret when it is there.
+    for form in secrets().iter().flat_map(|secret| forms(secret)) {
+        let planted = [&dot[..], &form, &dot[..]].concat();
+        assert!(leaks(&planted), "{}", String::from_utf8_lossy(&form));
+    }
+    digests_agree(&log);
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    one_char_per_byte(text).contains(&one_char_per_byte(part))
+}
+
+/// Each frame that was opened is one that was sealed.
+fn digests_agree(log: &Path) {
+    let text = String::from_utf8_lossy(&fs::read(log).unwrap()).into_owned();
+    let of = |category: &str| -> Vec<String> {
+        text.lines()
+            .filter(|line| line.contains(category))
+            .filter_map(|line| {
+                line.split_once("frame digest=")
+                    .map(|(_, rest)| rest.into())
+            })
+            .collect()
+    };
+    let sealed = of(" frameencrypt ");
+    let opened = of(" framedecrypt ");
+    assert!(!sealed.is_empty());
+    assert!(opened.iter().all(|line| sealed.contains(line)));
+}
