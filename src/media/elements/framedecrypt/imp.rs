@@ -163,6 +163,11 @@ impl FrameDecrypt {
         state.peer_confirmed = confirmed;
     }
 
+    pub(super) fn replay_is_bounded(&self) -> Option<bool> {
+        let state = self.state();
+        state.stream.as_ref().map(|s| s.opener.replay_is_bounded())
+    }
+
     pub(super) fn verdict(&self) -> Option<TrackVerdict> {
         self.state().verdict
     }
@@ -383,7 +388,8 @@ impl FrameDecrypt {
                 Ok(())
             }
             Err(error) => {
-                gst::element_imp_error!(self, gst::ResourceError::OpenRead, ["{error}"]);
+                gst::error!(CAT, imp = self, "{error}");
+                gst::element_imp_error!(self, gst::ResourceError::OpenRead, ("{error}"));
                 Err(gst::StateChangeError)
             }
         }

@@ -190,6 +190,12 @@ impl FrameDecrypt {
         self.imp().set_peer_confirmed(confirmed);
     }
 
+    /// Whether replays of old frames would open, as with senders of random IVs; none before the stream
+    /// has caps.
+    pub fn replay_is_bounded(&self) -> Option<bool> {
+        self.imp().replay_is_bounded()
+    }
+
     /// What happened to the newest frame; none before the first.
     pub fn verdict(&self) -> Option<TrackVerdict> {
         self.imp().verdict()

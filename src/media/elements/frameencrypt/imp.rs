@@ -471,7 +471,8 @@ impl FrameEncrypt {
                 Ok(())
             }
             Err(error) => {
-                gst::element_imp_error!(self, gst::ResourceError::OpenRead, ["{error}"]);
+                gst::error!(CAT, imp = self, "{error}");
+                gst::element_imp_error!(self, gst::ResourceError::OpenRead, ("{error}"));
                 Err(gst::StateChangeError)
             }
         }
@@ -605,7 +606,7 @@ impl std::fmt::Display for Dropped {
 
 /// A sealed frame as its receiver will find it.
 fn reopened(key: &(KeyIndex, FrameKey), sealed: &[u8]) -> Option<Vec<u8>> {
-    let mut opener = Opener::new(Codec::H264, Replay::RandomIvs);
+    let mut opener = Opener::new(Codec::H264, Replay::Window);
     opener.keys().set(key.0, key.1.clone());
     let mut frame = sealed.to_vec();
     let context = FrameContext {
