@@ -9,16 +9,15 @@ mod resolve;
 mod source;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use roomseal_e2ee::{FrameKey, KeyIndex, KeyRing};
 use roomseal_panel::FileError;
-use url::Url;
-
-use crate::secret::Secret;
+use roomseal_service::livekit::{self, ServerUrl, TokenSource, Trust};
 
 pub use overrides::Overrides;
+pub(crate) use resolve::{Held, RAW_KEY_ADVICE, RAW_KEY_PROBLEM, passphrase_key, raw_key};
 pub use source::{Camera, Microphone, Screen, Speaker};
 
 /// Where the configuration lies unless `--config` says otherwise.
@@ -57,41 +56,30 @@ pub struct Config {
 /// The meeting service and how to get in.
 #[derive(Clone, Debug)]
 pub struct Service {
-    /// `wss://…`, or `ws://…` on loopback or with `insecure_lan`.
-    pub url: Url,
-    /// The room.
-    pub room: String,
-    /// This participant, unique in the room.
-    pub identity: String,
-    /// What opens the door.
-    pub access: Access,
-    /// The user allows signalling without TLS on the LAN; every status view says so.
-    pub insecure_lan: bool,
+    /// Its address.
+    pub server: ServerUrl,
     /// Whom to believe that it is the service.
     pub trust: Trust,
+    /// What opens the door.
+    pub tokens: TokenSource,
+    /// The room; the token's word where there is a token.
+    pub room: String,
+    /// This participant, unique in the room; the token's word where there is a token.
+    pub identity: String,
+    /// The user allows signalling without TLS on the LAN; every status view says so.
+    pub insecure_lan: bool,
 }
 
-/// What opens the door of the service.
-#[derive(Clone, Debug)]
-pub enum Access {
-    /// A LiveKit token made by somebody else.
-    Token(Secret),
-    /// The service's API key: tokens are made here.
-    ApiKey {
-        /// Its public half.
-        key: String,
-        /// Its secret half.
-        secret: Secret,
-    },
-}
-
-/// Whom to believe that it is the service.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Trust {
-    /// A PEM file of certificate authorities beside those of the system.
-    pub ca_file: Option<PathBuf>,
-    /// SHA-256 of the service's own certificate (DER); then nothing else is believed.
-    pub certificate_sha256: Option<[u8; 32]>,
+impl Service {
+    /// What the signalling client needs.
+    pub fn signalling(&self) -> livekit::Config {
+        livekit::Config {
+            server: self.server.clone(),
+            trust: self.trust.clone(),
+            tokens: self.tokens.clone(),
+            client: livekit::Client::default(),
+        }
+    }
 }
 
 /// Keys, and what they are required for (a foreign room: keys by the app).
@@ -101,6 +89,17 @@ pub struct E2ee {
     pub required: bool,
     /// Keys by participant.
     pub keys: Keys,
+    /// Where the shared key came from, to pass it on in an invitation.
+    pub shared_file: Option<KeyFile>,
+}
+
+/// A reference to the file (or systemd credential) of a key, from the working directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyFile {
+    /// A passphrase.
+    Passphrase(String),
+    /// A raw key in hexadecimal digits.
+    RawHex(String),
 }
 
 /// The keys of a foreign room, derived as LiveKit derives them.
@@ -264,13 +263,11 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// A setting without default is given nowhere.
-    #[error("{place}: {section} {key} is missing; add it to the file, or give {option}")]
+    #[error("{place}: {key} is missing; add it to [service] in the file, or give {option}")]
     Missing {
         /// The file, or what stands in its place.
         place: String,
-        /// Its section, as `[service]`.
-        section: &'static str,
-        /// Its key.
+        /// Its key in `[service]`.
         key: &'static str,
         /// The option that does the same.
         option: &'static str,
@@ -283,11 +280,8 @@ impl Config {
     ///
     /// # Errors
     /// The first thing that is wrong, with its place and what to do.
-    pub fn load(
-        path: Option<&std::path::Path>,
-        overrides: &Overrides,
-    ) -> Result<Self, ConfigError> {
-        let installed = std::path::Path::new(INSTALLED);
+    pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let installed = Path::new(INSTALLED);
         let path = match path {
             Some(path) => path,
             None if installed.exists() => installed,
@@ -296,7 +290,8 @@ impl Config {
                     &resolve::Text {
                         path: "command line",
                         text: "",
-                        base: std::path::Path::new("."),
+                        base: Path::new("."),
+                        held: None,
                     },
                     overrides,
                 );
@@ -306,8 +301,21 @@ impl Config {
             path: path.to_owned(),
             source,
         })?;
-        let base = path.parent().unwrap_or(std::path::Path::new("."));
+        let base = path.parent().unwrap_or(Path::new("."));
         Self::parse(&path.display().to_string(), &text, base, overrides)
+    }
+
+    /// What the command line alone says, with the secrets an invitation brought.
+    pub(crate) fn invited(overrides: &Overrides, held: &Held) -> Result<Self, ConfigError> {
+        resolve::resolve(
+            &resolve::Text {
+                path: "invitation",
+                text: "",
+                base: Path::new("."),
+                held: Some(held),
+            },
+            overrides,
+        )
     }
 
     /// Checks the text of a configuration file; relative paths in it start at `base`.
@@ -317,9 +325,17 @@ impl Config {
     pub fn parse(
         path: &str,
         text: &str,
-        base: &std::path::Path,
+        base: &Path,
         overrides: &Overrides,
     ) -> Result<Self, ConfigError> {
-        resolve::resolve(&resolve::Text { path, text, base }, overrides)
+        resolve::resolve(
+            &resolve::Text {
+                path,
+                text,
+                base,
+                held: None,
+            },
+            overrides,
+        )
     }
 }

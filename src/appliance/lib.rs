@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The box: command line, configuration and the daemon that puts the rooms together.
 //!
-//! [`config::Config`] is what people wrote, checked. [`supervise::Supervisor`] holds the tasks
-//! of a running box, and [`status::Publisher`] what it says about itself.
+//! [`cli`] is what people type, [`config::Config`] what they wrote, checked; [`cli::RunArgs::prepare`] makes one
+//! [`cli::Prepared`] of both. [`supervise::Supervisor`] holds the tasks of a running box, [`status::Publisher`] what it
+//! says about itself, and [`roster`] turns what the service says into what [`roomseal_meeting`] decides on.
 #![forbid(unsafe_code)]
 
+pub mod budget;
+pub mod cli;
 pub mod config;
 pub mod hygiene;
 pub mod logging;
+pub mod roster;
 pub mod secret;
 pub mod status;
 pub mod supervise;

@@ -1,3 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The `roomseal` program.
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use roomseal_appliance::cli::{Cli, Command, end};
+use roomseal_appliance::hygiene;
+
+fn main() -> ExitCode {
+    // Before arguments are read: they name files with secrets.
+    if let Err(error) = hygiene::protect() {
+        eprintln!("roomseal: the system does not let this process protect its keys: {error}");
+        return ExitCode::FAILURE;
+    }
+    end(match Cli::parse().command {
+        Command::CheckConfig(args) => args.run(),
+        Command::Frame(args) => args.run(),
+        Command::Invite(args) => args.run(),
+        Command::Selftest(args) => args.run(),
+        Command::Status(args) => args.run(),
+    })
+}

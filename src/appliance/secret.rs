@@ -129,7 +129,12 @@ pub fn read(reference: &str, base: &Path) -> Result<Secret, SecretError> {
         // systemd guards this directory itself, and sets modes there that are its own affair.
         return read_file(&Path::new(&dir).join(name), false);
     }
-    read_file(&base.join(reference), true)
+    // A message shows the path as it was written.
+    let path = match base.to_str() {
+        Some("" | ".") => PathBuf::from(reference),
+        _ => base.join(reference),
+    };
+    read_file(&path, true)
 }
 
 fn read_file(path: &Path, guarded: bool) -> Result<Secret, SecretError> {

@@ -30,10 +30,10 @@ pub struct Board {
 pub struct Media {
     /// Video encoders by GStreamer element name, best first; never empty.
     pub encoders: Vec<String>,
-    /// The most this board encodes as VP8; `None`: VP8 is not sent.
-    pub vp8: Option<EncodeSize>,
-    /// The most this board encodes as H.264; `None`: H.264 is not sent.
-    pub h264: Option<EncodeSize>,
+    /// The most this board encodes as VP8.
+    pub vp8: EncodeSize,
+    /// The most this board encodes as H.264.
+    pub h264: EncodeSize,
     /// What is shown of the others.
     pub tiles: Tiles,
     /// Participants of a meeting service on this board; 0: it carries none.
@@ -242,12 +242,8 @@ impl Board {
                 "write names as gst-inspect-1.0 shows them, like vp8enc",
             );
         }
-        if let Some(size) = &media.encode.vp8 {
-            check.encode(size)?;
-        }
-        if let Some(size) = &media.encode.h264 {
-            check.encode(size)?;
-        }
+        check.encode(&media.encode.vp8)?;
+        check.encode(&media.encode.h264)?;
         let tiles = media.tiles.get_ref();
         if !(1..=6).contains(&tiles.count) {
             return check.fail(&media.tiles, "count is out of range", "write 1 to 6");
@@ -260,8 +256,8 @@ impl Board {
             name: file.name,
             media: Media {
                 encoders: media.encoders.into_inner(),
-                vp8: media.encode.vp8.map(Spanned::into_inner),
-                h264: media.encode.h264.map(Spanned::into_inner),
+                vp8: media.encode.vp8.into_inner(),
+                h264: media.encode.h264.into_inner(),
                 tiles: *tiles,
                 hub_participants: media.hub.participants,
                 auto: media.auto,
@@ -291,8 +287,8 @@ struct MediaTable {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EncodeTable {
-    vp8: Option<Spanned<EncodeSize>>,
-    h264: Option<Spanned<EncodeSize>>,
+    vp8: Spanned<EncodeSize>,
+    h264: Spanned<EncodeSize>,
 }
 
 #[derive(Deserialize)]
@@ -374,7 +370,7 @@ mod tests {
     fn the_built_in_board_is_valid() {
         let board = Board::sim();
         assert_eq!(board.id, "sim");
-        assert!(board.media.vp8.is_some());
+        assert_eq!(board.media.vp8.width, 640);
         assert_eq!(board.media.auto.camera, AutoCamera::Test);
     }
 
@@ -395,7 +391,7 @@ mod tests {
     fn a_typo_in_a_board_file_is_placed_and_corrected() {
         assert_eq!(
             sim_with("bitrate-kbps", "bitrate-kpbs"),
-            "board.toml:21:1: [media.encode.vp8] bitrate-kpbs: unknown key `bitrate-kpbs`; did you mean `bitrate-kbps`?"
+            "board.toml:20:1: [media.encode.vp8] bitrate-kpbs: unknown key `bitrate-kpbs`; did you mean `bitrate-kbps`?"
         );
     }
 

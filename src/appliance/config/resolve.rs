@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From file and command line to a checked [`Config`].
 
-use std::net::IpAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use roomseal_e2ee::{FrameKey, KeyIndex, Passphrase, RawKey};
 use roomseal_panel::FileError;
+use roomseal_service::livekit::{
+    self, CertificateHash, Mint, Plaintext, ServerUrl, Token, TokenSource, Trust,
+};
 use toml::Spanned;
-use url::{Host, Url};
 
 use super::file::{self, File, Given};
 use super::{
-    Access, Camera, CameraSetting, Config, ConfigError, E2ee, Keys, Log, LogFormat, Microphone,
+    Camera, CameraSetting, Config, ConfigError, E2ee, KeyFile, Keys, Log, LogFormat, Microphone,
     MicrophoneSetting, Overrides, PictureLimit, Recording, Screen, ScreenSetting, Service, Speaker,
-    SpeakerSetting, Trust, VideoCodec,
+    SpeakerSetting, VideoCodec,
 };
 use crate::secret::{self, Secret};
 
@@ -29,6 +30,24 @@ pub(super) struct Text<'a> {
     pub(super) text: &'a str,
     /// Where relative paths in the file start.
     pub(super) base: &'a Path,
+    /// Secrets that an invitation brought; those of options and file stand over them.
+    pub(super) held: Option<&'a Held>,
+}
+
+/// Secrets that are no files.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    pub(crate) token: Option<Token>,
+    pub(crate) key: Option<FrameKey>,
+}
+
+/// What opens the door of the service.
+enum Access {
+    ApiKey {
+        key: String,
+        secret: livekit::Secret,
+    },
+    Token(Token),
 }
 
 /// Where a value comes from, to complain about it there.
@@ -50,7 +69,7 @@ pub(super) fn resolve(text: &Text<'_>, over: &Overrides) -> Result<Config, Confi
     let (board, _) = pick(over.board.clone(), "--board", file.device.board, || {
         "sim".to_owned()
     });
-    let service = text.service(file.service, over)?;
+    let service = text.service(&name, file.service, over, &mut warnings)?;
     let e2ee = text.e2ee(file.e2ee, over, &service.identity, &mut warnings)?;
     let camera = text.camera(file.camera, over)?;
     let microphone = text.microphone(file.microphone, over)?;
@@ -78,23 +97,25 @@ pub(super) fn resolve(text: &Text<'_>, over: &Overrides) -> Result<Config, Confi
 }
 
 impl Text<'_> {
-    fn service(&self, file: file::Service, over: &Overrides) -> Result<Service, ConfigError> {
+    fn service(
+        &self,
+        name: &str,
+        file: file::Service,
+        over: &Overrides,
+        warnings: &mut Vec<String>,
+    ) -> Result<Service, ConfigError> {
         let insecure_lan = file.insecure_lan || over.insecure_lan;
-        let (url, origin) =
-            self.required(over.url.clone(), "--url", file.url, "[service]", "url")?;
-        let url = self.url(&url, &origin, insecure_lan)?;
-        let (room, origin) =
-            self.required(over.room.clone(), "--room", file.room, "[service]", "room")?;
-        self.label(&room, &origin, 256)?;
-        let (identity, origin) = pick(over.identity.clone(), "--identity", file.identity, || {
-            "roomseal".to_owned()
-        });
-        self.label(&identity, &origin, 256)?;
+        let plaintext = if insecure_lan {
+            Plaintext::AllowedOnLan
+        } else {
+            Plaintext::LoopbackOnly
+        };
+        let (url, origin) = self.required(over.url.clone(), "--url", file.url, "url")?;
+        let server = self.told(&origin, ServerUrl::parse(&url, plaintext))?;
         // One way in given on the command line replaces both ways of the file.
-        let access = if over.token_file.is_some()
-            || over.api_key.is_some()
-            || over.api_secret_file.is_some()
-        {
+        let given =
+            over.token_file.is_some() || over.api_key.is_some() || over.api_secret_file.is_some();
+        let access = if given {
             self.access(
                 option(&over.token_file, "--token-file"),
                 option(&over.api_key, "--api-key"),
@@ -107,63 +128,46 @@ impl Text<'_> {
                 located(file.api_secret_file),
             )?
         };
-        let ca_file = match &over.ca_file {
-            Some(path) => Some((path.clone(), Origin::Option("--ca-file"))),
-            None => located(file.ca_file).map(|(path, origin)| (self.base.join(path), origin)),
+        let (identity, origin) = pick(over.identity.clone(), "--identity", file.identity, || {
+            "roomseal".to_owned()
+        });
+        self.label(&identity, &origin, 256)?;
+        let (tokens, room, identity) = match access {
+            Access::ApiKey { key, secret } => {
+                let (room, origin) =
+                    self.required(over.room.clone(), "--room", file.room, "room")?;
+                self.label(&room, &origin, 256)?;
+                let mut mint = Mint::new(key, secret, &room, &identity);
+                mint.name = name.to_owned();
+                (TokenSource::Minted(Box::new(mint)), room, identity)
+            }
+            Access::Token(token) => {
+                let claims = token.claims().clone();
+                let asked = over.room.clone().or(file.room.map(Spanned::into_inner));
+                if let Some(asked) = asked.filter(|asked| *asked != claims.room) {
+                    warnings.push(format!(
+                        "the token is for room `{}`, not for `{asked}`: the token decides",
+                        claims.room
+                    ));
+                }
+                let ago = token.expired(std::time::SystemTime::now());
+                if let Some(ago) = ago {
+                    warnings.push(format!(
+                        "the token expired {} s ago: ask for a new one, or set the clock",
+                        ago.as_secs()
+                    ));
+                }
+                (TokenSource::Given(token), claims.room, claims.identity)
+            }
         };
-        if let Some((path, origin)) = &ca_file
-            && let Err(error) = std::fs::File::open(path)
-        {
-            return self.fail(
-                origin,
-                format!("cannot read {}: {error}", path.display()),
-                "name a PEM file",
-            );
-        }
-        let certificate = match &over.certificate_sha256 {
-            Some(hex) => Some((hex.clone(), Origin::Option("--certificate-sha256"))),
-            None => located(file.certificate_sha256),
-        };
-        let certificate_sha256 = certificate
-            .map(|(text, origin)| self.fingerprint(&text, &origin))
-            .transpose()?;
         Ok(Service {
-            url,
+            server,
+            trust: self.trust(file.ca_file, file.certificate_sha256, over)?,
+            tokens,
             room,
             identity,
-            access,
             insecure_lan,
-            trust: Trust {
-                ca_file: ca_file.map(|(path, _)| path),
-                certificate_sha256,
-            },
         })
-    }
-
-    fn url(&self, text: &str, origin: &Origin, insecure_lan: bool) -> Result<Url, ConfigError> {
-        let advice = "write it like wss://meet.example.org";
-        let Ok(mut url) = Url::parse(text) else {
-            return self.fail(origin, "not a URL", advice);
-        };
-        let scheme = match url.scheme() {
-            "wss" | "https" => "wss",
-            "ws" | "http" => "ws",
-            _ => return self.fail(origin, "not the URL of a meeting service", advice),
-        };
-        if url.host().is_none() || !url.username().is_empty() || url.password().is_some() {
-            return self.fail(origin, "not the URL of a meeting service", advice);
-        }
-        if scheme == "ws" && !is_loopback(&url) && !insecure_lan {
-            return self.fail(
-                origin,
-                "without TLS, anybody on the network can change what the service says",
-                "use wss://, or allow it with insecure-lan = true (--insecure-lan)",
-            );
-        }
-        // http(s) to ws(s) stays within the special schemes, which is what makes this infallible.
-        url.set_scheme(scheme)
-            .expect("http(s) and ws(s) can be exchanged");
-        Ok(url)
     }
 
     fn access(
@@ -174,20 +178,18 @@ impl Text<'_> {
     ) -> Result<Access, ConfigError> {
         match (token, key, secret) {
             (Some((reference, origin)), None, None) => {
-                let token = self.secret(&reference, &origin)?;
-                if !looks_like_token(&token) {
-                    return self.fail(
-                        &origin,
-                        "the file holds no LiveKit token",
-                        "a token is three parts joined by dots, on one line",
-                    );
-                }
-                Ok(Access::Token(token))
+                let secret = self.secret(&reference, &origin)?;
+                let text = self.text_of(&secret, &origin)?;
+                Ok(Access::Token(self.told(&origin, Token::parse(text))?))
             }
             (None, Some((key, origin)), Some((reference, secret_origin))) => {
                 self.label(&key, &origin, 256)?;
                 let secret = self.secret(&reference, &secret_origin)?;
-                Ok(Access::ApiKey { key, secret })
+                let text = self.text_of(&secret, &secret_origin)?;
+                Ok(Access::ApiKey {
+                    key,
+                    secret: livekit::Secret::new(text),
+                })
             }
             (Some((_, origin)), _, _) => self.fail(
                 &origin,
@@ -204,26 +206,68 @@ impl Text<'_> {
                 "an API secret without its key",
                 "add api-key (--api-key)",
             ),
-            (None, None, None) => Err(ConfigError::Missing {
-                place: self.path.to_owned(),
-                section: "[service]",
-                key: "token-file, or api-key and api-secret-file,",
-                option: "--token-file, or --api-key and --api-secret-file",
-            }),
+            (None, None, None) => match self.held.and_then(|held| held.token.clone()) {
+                Some(token) => Ok(Access::Token(token)),
+                None => Err(ConfigError::Missing {
+                    place: self.path.to_owned(),
+                    key: "token-file, or api-key with api-secret-file,",
+                    option: "--token-file, or --api-key with --api-secret-file",
+                }),
+            },
         }
     }
 
-    fn fingerprint(&self, text: &str, origin: &Origin) -> Result<[u8; 32], ConfigError> {
-        let digits: String = text.chars().filter(|c| *c != ':').collect();
-        match hex::decode(digits)
-            .ok()
-            .and_then(|bytes| bytes.try_into().ok())
+    fn trust(
+        &self,
+        ca_file: Given<String>,
+        certificate: Given<String>,
+        over: &Overrides,
+    ) -> Result<Trust, ConfigError> {
+        let ca_file = match &over.ca_file {
+            Some(path) => Some((path.clone(), Origin::Option("--ca-file"))),
+            None => located(ca_file).map(|(path, origin)| (self.base.join(path), origin)),
+        };
+        if let Some((path, origin)) = &ca_file
+            && let Err(error) = std::fs::File::open(path)
         {
-            Some(bytes) => Ok(bytes),
+            return self.fail(
+                origin,
+                format!("cannot read {}: {error}", path.display()),
+                "name a PEM file",
+            );
+        }
+        let certificate = option(&over.certificate_sha256, "--certificate-sha256")
+            .or_else(|| located(certificate))
+            .map(|(text, origin)| self.told(&origin, text.parse::<CertificateHash>()))
+            .transpose()?;
+        Ok(Trust {
+            extra_authorities: ca_file.map(|(path, _)| path),
+            certificate,
+        })
+    }
+
+    /// The word of the service's own checks, at the place it is about.
+    fn told<T>(
+        &self,
+        origin: &Origin,
+        result: Result<T, livekit::Error>,
+    ) -> Result<T, ConfigError> {
+        result.or_else(|error| {
+            let text = error.to_string();
+            let (problem, advice) = text
+                .rsplit_once(": ")
+                .unwrap_or((&text, "see roomseal check-config --print-sample"));
+            self.fail(origin, problem, advice)
+        })
+    }
+
+    fn text_of<'s>(&self, secret: &'s Secret, origin: &Origin) -> Result<&'s str, ConfigError> {
+        match secret.expose_text() {
+            Some(text) => Ok(text),
             None => self.fail(
                 origin,
-                "not a SHA-256",
-                "write 64 hexadecimal digits, as openssl x509 -fingerprint -sha256 prints them",
+                "the file holds no text",
+                "write the secret as plain text",
             ),
         }
     }
@@ -252,7 +296,9 @@ impl Text<'_> {
         };
         let mut keys = Keys {
             index,
-            shared: self.key(shared.0, shared.1, warnings)?,
+            shared: self
+                .key(shared.0.clone(), shared.1.clone(), warnings)?
+                .or_else(|| self.held.and_then(|held| held.key.clone())),
             participants: std::collections::BTreeMap::new(),
         };
         for participant in file.participant {
@@ -285,16 +331,14 @@ impl Text<'_> {
             (false, None) => true,
         };
         if required && keys.is_empty() {
-            return Err(ConfigError::Missing {
-                place: self.path.to_owned(),
-                section: "[e2ee]",
-                key: "passphrase-file or raw-key-hex-file",
-                option: "--passphrase-file or --key-hex-file (or --no-e2ee to meet in the clear)",
-            });
-        }
-        if required && keys.of(me).is_none() {
+            warnings.push(
+                "no key: this box will see who is there, and neither send nor open anything; add passphrase-file or \
+                 raw-key-hex-file to [e2ee] (--passphrase-file, --key-hex-file)"
+                    .to_owned(),
+            );
+        } else if required && keys.of(me).is_none() {
             warnings.push(format!(
-                "no key for this box itself (identity `{me}`): it will send nothing; add passphrase-file to [e2ee] or a block for `{me}`"
+                "no key for this box itself (identity `{me}`): it will send nothing; add passphrase-file to [e2ee], or a block for `{me}`"
             ));
         }
         if !required {
@@ -303,7 +347,20 @@ impl Text<'_> {
                     .to_owned(),
             );
         }
-        Ok(E2ee { required, keys })
+        let shared_file = match shared {
+            (Some((reference, origin)), _) => {
+                Some(KeyFile::Passphrase(self.rooted(reference, &origin)))
+            }
+            (None, Some((reference, origin))) => {
+                Some(KeyFile::RawHex(self.rooted(reference, &origin)))
+            }
+            (None, None) => None,
+        };
+        Ok(E2ee {
+            required,
+            keys,
+            shared_file,
+        })
     }
 
     fn key(
@@ -472,6 +529,16 @@ impl Text<'_> {
         }
     }
 
+    /// The reference to a secret, as it reads from the working directory.
+    fn rooted(&self, reference: String, origin: &Origin) -> String {
+        match origin {
+            Origin::File(_) if !reference.starts_with("credential:") => {
+                self.base.join(reference).display().to_string()
+            }
+            _ => reference,
+        }
+    }
+
     fn secret(&self, reference: &str, origin: &Origin) -> Result<Secret, ConfigError> {
         let base = match origin {
             Origin::File(_) => self.base,
@@ -518,14 +585,12 @@ impl Text<'_> {
         over: Option<String>,
         option: &'static str,
         file: Given<String>,
-        section: &'static str,
         key: &'static str,
     ) -> Result<(String, Origin), ConfigError> {
         match over {
             Some(value) => Ok((value, Origin::Option(option))),
             None => located(file).ok_or_else(|| ConfigError::Missing {
                 place: self.path.to_owned(),
-                section,
                 key,
                 option,
             }),
@@ -568,23 +633,6 @@ pub(crate) fn raw_key(secret: &Secret) -> Option<FrameKey> {
     let bytes = secret.decode_hex()?;
     (bytes.expose().len() >= SHORTEST_RAW_KEY)
         .then(|| FrameKey::from_raw_key(&RawKey::new(bytes.expose().to_vec())))
-}
-
-/// Whether it has the outer form of a JWT; the service judges the rest.
-pub(crate) fn looks_like_token(token: &Secret) -> bool {
-    let bytes = token.expose();
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
-    bytes.iter().all(plain) && bytes.iter().filter(|byte| **byte == b'.').count() == 2
-}
-
-/// Whether `url` stays on this machine whatever the resolver says.
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address).to_canonical().is_loopback(),
-        None => false,
-    }
 }
 
 fn pick<T>(

@@ -200,7 +200,8 @@ impl Token {
         now.duration_since(self.claims.expires?).ok()
     }
 
-    pub(super) fn expose(&self) -> &str {
+    /// The token itself. Only for handing it to the server, or to whom it was made for.
+    pub fn expose(&self) -> &str {
         self.jwt.expose()
     }
 }

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The command line: what people type, and what the program ends with.
+//!
+//! [`RunArgs::prepare`] and [`GuestArgs::prepare`] turn what was typed into a [`Prepared`] meeting: everything checked,
+//! nothing started.
+
+mod check;
+mod frame;
+mod guest;
+mod invite;
+mod run;
+mod selftest;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use roomseal_panel::{Board, BoardError};
+
+use crate::config::{Config, ConfigError};
+use crate::secret::SecretError;
+
+pub use check::CheckArgs;
+pub use frame::FrameArgs;
+pub use guest::GuestArgs;
+pub use invite::InviteArgs;
+pub use run::RunArgs;
+pub use selftest::SelftestArgs;
+pub use status::StatusArgs;
+
+/// End-to-end encrypted meeting box.
+#[derive(Debug, Parser)]
+#[command(
+    name = "roomseal",
+    version,
+    about = "End-to-end encrypted meeting box: every frame is sealed before WebRTC sees it",
+    after_help = AFTER_HELP,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  done
+  1  failed: the message says what to do
+  2  wrong use of the command line
+  3  the configuration, the board file or a secret file is at fault
+  4  no running box answers
+
+Secrets are read from files of mode 0600 (or systemd credentials), never from arguments or the environment.";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check a configuration and say what it means
+    CheckConfig(CheckArgs),
+    /// Seal or open one encoded frame, from standard input to standard output
+    Frame(FrameArgs),
+    /// Write an invitation for one guest
+    Invite(InviteArgs),
+    /// Test a part of this machine and print a report
+    Selftest(SelftestArgs),
+    /// Show the state of the running box
+    Status(StatusArgs),
+}
+
+/// A meeting to be entered: checked, not started.
+#[derive(Debug)]
+pub struct Prepared {
+    /// What to do.
+    pub config: Config,
+    /// What to do it on.
+    pub board: Board,
+    /// Where to answer status questions; `None`: nowhere.
+    pub status_socket: Option<PathBuf>,
+    /// Whether the socket was asked for: then the box does not start without it.
+    pub status_socket_required: bool,
+    /// When to leave by itself.
+    pub duration: Option<Duration>,
+}
+
+/// Why the program ends with something else than 0.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Exit code 3.
+    #[error(transparent)]
+    Board(#[from] BoardError),
+    /// Exit code 3.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Exit code 1.
+    #[error("{0:#}")]
+    Failed(#[from] anyhow::Error),
+    /// Exit code 3.
+    #[error("{0}")]
+    File(#[from] roomseal_panel::FileError),
+    /// Exit code 4.
+    #[error("{0}")]
+    NoBox(String),
+    /// Exit code 3.
+    #[error("{}; {}", .0, .0.advice())]
+    Secret(#[from] SecretError),
+    /// Exit code 2.
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl Failure {
+    /// The exit code, as the help text lists them.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Board(_) | Self::Config(_) | Self::File(_) | Self::Secret(_) => 3,
+            Self::NoBox(_) => 4,
+        }
+    }
+}
+
+/// Ends the program: nothing to say on success, one line on standard error otherwise.
+pub fn end(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("roomseal: {failure}");
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+/// A small runtime for commands that only wait for one answer.
+fn wait_for<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)?;
+    Ok(runtime.block_on(work))
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `roomseal run`: the box in its meeting.
+
+use std::path::{Path, PathBuf};
+
+use roomseal_panel::Board;
+
+use super::{Failure, Prepared};
+use crate::config::{Config, Overrides};
+use crate::status::socket;
+
+/// Arguments of `roomseal run`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Options stand over the configuration file. Without a file, they have to say enough:
+
+  roomseal run --url ws://127.0.0.1:7880 --room lobby --api-key devkey \\
+      --api-secret-file api-secret --passphrase-file passphrase --camera file:clip.mp4")]
+pub struct RunArgs {
+    /// Configuration file [default: /etc/roomseal/roomseal.toml if it is there]
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Directory of board files
+    #[arg(long, value_name = "DIR", default_value = roomseal_panel::board::INSTALLED)]
+    pub board_dir: PathBuf,
+    /// Unix socket for `roomseal status` [default: in $RUNTIME_DIRECTORY or $XDG_RUNTIME_DIR/roomseal]
+    #[arg(long, value_name = "FILE")]
+    pub status_socket: Option<PathBuf>,
+    /// Options over the file.
+    #[command(flatten)]
+    pub overrides: Overrides,
+}
+
+impl RunArgs {
+    /// Reads and checks everything.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn prepare(&self) -> Result<Prepared, Failure> {
+        let (config, board) = load(self.config.as_deref(), &self.board_dir, &self.overrides)?;
+        Ok(Prepared {
+            config,
+            board,
+            status_socket: self.status_socket.clone().or_else(socket::default_path),
+            status_socket_required: self.status_socket.is_some(),
+            duration: None,
+        })
+    }
+}
+
+/// Configuration and board, checked.
+pub(super) fn load(
+    config: Option<&Path>,
+    board_dir: &Path,
+    overrides: &Overrides,
+) -> Result<(Config, Board), Failure> {
+    let config = Config::load(config, overrides)?;
+    let board = Board::load(&config.board, board_dir)?;
+    Ok((config, board))
+}
