@@ -34,6 +34,13 @@ pub fn now() -> gst::ClockTime {
     gst::SystemClock::obtain().time().saturating_sub(base)
 }
 
+/// The shared time of what a pipeline that counts from a base time of its own calls `running`.
+///
+/// `None` before the shared base time, which only a pipeline older than the process would reach.
+pub fn shared(running: gst::ClockTime, base: gst::ClockTime) -> Option<gst::ClockTime> {
+    (running + base).checked_sub(*BASE_TIME)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -110,9 +110,9 @@ impl Encoders {
     }
 
     /// Tries every candidate nothing is known about, in order. Blocks for seconds: call it on a
-    /// thread of its own.
-    pub fn prove_all(&self) {
-        for candidate in &self.candidates {
+    /// thread of its own. Begins no further proof once `enough` says so.
+    pub fn prove_all(&self, enough: &dyn Fn() -> bool) {
+        for candidate in self.candidates.iter().take_while(|_| !enough()) {
             let (Some(model), Some(version)) = (candidate.model, &candidate.plugin_version) else {
                 continue;
             };
@@ -339,7 +339,7 @@ mod tests {
     #[test]
     fn a_proved_encoder_is_taken_in_the_order_of_the_board() {
         let encoders = encoders(&["openh264enc", "vp8enc"], None);
-        encoders.prove_all();
+        encoders.prove_all(&|| false);
         assert_eq!(encoders.pick(None).unwrap().name(), "openh264enc");
         assert_eq!(encoders.pick(Some(Codec::Vp8)).unwrap().name(), "vp8enc");
         let verdicts = encoders.verdicts(Some("openh264enc"));
@@ -359,7 +359,7 @@ mod tests {
     fn a_proof_is_made_once_and_read_at_the_next_start() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("encoders.json");
-        encoders(&["openh264enc", "vp8enc"], Some(path.clone())).prove_all();
+        encoders(&["openh264enc", "vp8enc"], Some(path.clone())).prove_all(&|| false);
         let next = encoders(&["openh264enc", "vp8enc"], Some(path));
         assert_eq!(next.pick(None).unwrap().name(), "openh264enc");
     }
@@ -382,7 +382,7 @@ mod tests {
     #[test]
     fn an_encoder_that_breaks_makes_room_for_the_next() {
         let encoders = encoders(&["openh264enc", "x264enc"], None);
-        encoders.prove_all();
+        encoders.prove_all(&|| false);
         encoders.give_up("openh264enc", "out of memory");
         assert_eq!(encoders.pick(None).unwrap().name(), "x264enc");
         let verdicts = encoders.verdicts(Some("x264enc"));

@@ -73,12 +73,19 @@ pub fn codec_name(codec: Codec) -> &'static str {
 }
 
 /// The raw pictures to feed an encoder with: its format, at exactly this size and rate.
-pub(crate) fn raw_caps(model: &dyn Model, width: u32, height: u32, framerate: u32) -> gst::Caps {
+fn raw_caps(model: &dyn Model, budget: &EncodeBudget) -> gst::Caps {
+    let mut caps = picture_caps(model.raw_format(), budget.width, budget.height);
+    caps.make_mut()
+        .set("framerate", gst::Fraction::new(pixels(budget.framerate), 1));
+    caps
+}
+
+/// Raw pictures of square pixels, at any rate.
+pub(crate) fn picture_caps(format: &str, width: u32, height: u32) -> gst::Caps {
     gst::Caps::builder("video/x-raw")
-        .field("format", model.raw_format())
+        .field("format", format)
         .field("width", pixels(width))
         .field("height", pixels(height))
-        .field("framerate", gst::Fraction::new(pixels(framerate), 1))
         .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
         .build()
 }

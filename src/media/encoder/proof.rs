@@ -75,10 +75,7 @@ fn run(
         .build()
         .map_err(words)?;
     let filter = gst::ElementFactory::make("capsfilter")
-        .property(
-            "caps",
-            raw_caps(model, budget.width, budget.height, budget.framerate),
-        )
+        .property("caps", raw_caps(model, budget))
         .build()
         .map_err(words)?;
     let chain = chain(model, budget).map_err(words)?;

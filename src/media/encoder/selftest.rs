@@ -233,10 +233,7 @@ fn play(
         .build()
         .map_err(words)?;
     let filter = gst::ElementFactory::make("capsfilter")
-        .property(
-            "caps",
-            raw_caps(model, budget.width, budget.height, budget.framerate),
-        )
+        .property("caps", raw_caps(model, budget))
         .build()
         .map_err(words)?;
     let queue = gst::ElementFactory::make("queue")

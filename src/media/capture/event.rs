@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What a capture tells its call, and what it measures.
+
+use std::fmt;
+
+use roomseal_e2ee::Codec;
+
+use crate::{
+    budget::Limits,
+    encoder::EncoderVerdict,
+    transport::{LocalTrackId, PublishTrack},
+};
+
+/// How a source is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceState {
+    /// It gives pictures or sound.
+    Running,
+    /// It is not there. Looked for again by itself.
+    Missing {
+        /// The device and what is wrong with it, in words for people.
+        what: String,
+        /// What to do about it.
+        advice: String,
+    },
+    /// It is there but gives nothing.
+    Stalled,
+    /// It is being closed and opened again.
+    Rebuilding,
+}
+
+impl fmt::Display for SourceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Running => f.write_str("running"),
+            Self::Missing { what, advice } => write!(f, "{what}: {advice}"),
+            Self::Stalled => f.write_str("gives nothing"),
+            Self::Rebuilding => f.write_str("being opened again"),
+        }
+    }
+}
+
+/// What a capture tells its call. Comes on threads of the capture: the callee must not block and
+/// must not call [`super::Capture::stop`].
+#[derive(Clone, Debug)]
+pub enum CaptureEvent {
+    /// A source came, went or stalled.
+    SourceState {
+        /// The track it feeds.
+        local: LocalTrackId,
+        /// How it is now.
+        state: SourceState,
+    },
+    /// Which encoder was taken and why the others were not; again when more is known.
+    Encoders(Vec<EncoderVerdict>),
+    /// The proof found an encoder the board likes better, but for another codec than the one
+    /// published. [`super::Capture::set_video_codec`] goes over to it.
+    CodecPreferred {
+        /// That encoder's codec.
+        codec: Codec,
+    },
+    /// The board cannot keep up, or can again: the capture has already adapted itself; the tiles
+    /// are the callee's to adapt.
+    Limits(Limits),
+    /// No encoder works: the video track sends nothing. Tried again by itself.
+    NoEncoder {
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// A track's picture has another size than was announced.
+    TrackChanged(PublishTrack),
+}
+
+/// What one track did so far.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrackStats {
+    /// The track.
+    pub local: LocalTrackId,
+    /// Its codec.
+    pub codec: Codec,
+    /// Name of the encoder's element; `None` while there is none.
+    pub encoder: Option<String>,
+    /// How its source is.
+    pub source: SourceState,
+    /// Whether it is muted.
+    pub muted: bool,
+    /// Pictures or blocks of sound the encoder was given.
+    pub offered: u64,
+    /// Frames the encoder made.
+    pub encoded: u64,
+    /// Frames handed on to the transport.
+    pub frames: u64,
+    /// Frames sealed; part of `frames`.
+    pub sealed: u64,
+    /// Frames that left clear, in mode *clear*; part of `frames`.
+    pub clear: u64,
+    /// Encoded frames dropped in mode *hold*.
+    pub held: u64,
+    /// Encoded frames that could not be sealed and were dropped.
+    pub dropped: u64,
+    /// Bitrate asked of the encoder, in bit/s.
+    pub bitrate: u32,
+    /// Bitrate handed on in the last second, in bit/s.
+    pub measured_bitrate: u32,
+    /// Frames handed on in the last second.
+    pub fps: u32,
+}

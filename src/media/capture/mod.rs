@@ -1,0 +1,630 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Camera and microphone to sealed frames.
+//!
+//! A [`Capture`] publishes up to two tracks, sound ([`AUDIO`]) and picture ([`VIDEO`]), and outlives
+//! calls: frames go to one function, and whether anybody sends them is not its business.
+//!
+//! ```text
+//! source: device or file ! queue ! (decoder) ! appsink      one pipeline per source, kept open
+//!                                                │          by a thread of its own (keeper.rs)
+//!    mute, pace, shared time (track.rs)          ▼
+//! line:   appsrc (leaks) ! scale ! encoder ! frameencrypt ! appsink ──► on_frame
+//! ```
+//!
+//! Source and line do not know each other. A camera that is missing, pulled out or silent is a
+//! [`SourceState`] and heals; the other track does not notice. An encoder that breaks is replaced
+//! by the next in the board's order. An encoder that is too slow loses pictures before it, never
+//! holds the camera up, and after some seconds the picture is reduced ([`crate::budget`]).
+//!
+//! How a call uses it:
+//!
+//! 1. [`Capture::start`]; it returns at once, whatever the devices do.
+//! 2. [`Capture::tracks`] for `Transport::add_track`; each frame of `on_frame` goes to
+//!    `Transport::push`.
+//! 3. [`Capture::set_send_key`] and [`Capture::set_mode`]. Until then nothing leaves
+//!    ([`SealMode::Hold`]).
+//! 4. [`Capture::request_key_frame`] on PLI, [`Capture::set_bitrate`] on estimates.
+//! 5. [`Capture::set_video_codec`] when a peer cannot decode the codec, or on
+//!    [`CaptureEvent::CodecPreferred`]; the track has then to be published anew.
+//!
+//! Frames: one buffer is one frame. Time stamps are running time on the shared clock
+//! ([`crate::clock`]), growing; key frames lack `DELTA_UNIT`. H.264 is as `frameencrypt` leaves it.
+//! Opus frames are 20 ms, mono, and carry a `GstAudioLevelMeta`.
+
+mod camera;
+mod clip;
+mod clock_face;
+mod config;
+mod control;
+mod event;
+mod fault;
+mod inlet;
+mod keeper;
+mod line;
+mod retry;
+mod source;
+mod track;
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use roomseal_e2ee::{Codec, FrameKey, KeyIndex};
+
+pub use config::{AudioSource, CaptureConfig, VideoSource};
+pub use event::{CaptureEvent, SourceState, TrackStats};
+pub use line::OnFrame;
+
+use self::{
+    control::Control,
+    keeper::Keeper,
+    line::{AUDIO_BITRATE, Line, Outlet},
+    source::Spec,
+    track::{Sealing, Track},
+};
+use crate::{
+    budget::{EncodeBudget, MediaBudget},
+    clock,
+    elements::SealMode,
+    encoder::{EncoderVerdict, Encoders, NoEncoder},
+    plugins::{self, InitError, MissingElements},
+    transport::{LocalTrackId, MediaKind, PublishTrack},
+};
+
+/// The sound track.
+pub const AUDIO: LocalTrackId = LocalTrackId(1);
+/// The picture track.
+pub const VIDEO: LocalTrackId = LocalTrackId(2);
+
+/// Both tracks belong together and are played in step.
+const STREAM: &str = "camera";
+
+/// Encoders are tried when the first frames are out: a proof takes seconds of the processor.
+const PROOF_DELAY: Duration = Duration::from_secs(3);
+
+/// Receives events, on threads of the capture.
+pub type OnEvent = Arc<dyn Fn(CaptureEvent) + Send + Sync>;
+
+/// Why a capture does not start. A device that is missing is none of these: it is waited for.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    /// GStreamer is not there.
+    #[error(transparent)]
+    GStreamer(#[from] InitError),
+    /// What every capture needs is not there.
+    #[error(transparent)]
+    Missing(#[from] MissingElements),
+    /// No encoder for the picture.
+    #[error(transparent)]
+    NoEncoder(#[from] NoEncoder),
+    /// GStreamer refused to build a pipeline.
+    #[error("cannot build the pipeline to the {encoder} encoder: {reason}")]
+    Line {
+        /// The encoder's element.
+        encoder: &'static str,
+        /// What GStreamer said.
+        reason: String,
+    },
+    /// The system refused a thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+    /// There is no such track.
+    #[error("no video is captured, so there is no codec to change")]
+    NoVideo,
+}
+
+/// Sources, encoders and seals at work. Stops when dropped.
+pub struct Capture {
+    inner: Arc<Inner>,
+    keepers: Mutex<Vec<Keeper>>,
+    control: Option<JoinHandle<()>>,
+    /// Wakes the proof thread to end.
+    proof: Option<Sender<()>>,
+}
+
+impl fmt::Debug for Capture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Capture")
+            .field("tracks", &self.tracks())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the threads of a capture share.
+struct Inner {
+    tracks: Vec<Arc<Track>>,
+    budget: MediaBudget,
+    encoders: Encoders,
+    on_event: OnEvent,
+    control: Sender<Control>,
+    sealing: Mutex<Sealing>,
+    video: Mutex<VideoChoice>,
+    echo_probe: Mutex<Option<String>>,
+    /// Held while a line is built, so that there are never two of one track.
+    building: Mutex<()>,
+    serial: AtomicU64,
+    next_local: AtomicU32,
+    stopped: AtomicBool,
+}
+
+/// What is announced about the picture.
+#[derive(Clone, Copy, Debug)]
+struct VideoChoice {
+    codec: Codec,
+    /// Whether the codec was asked for from outside.
+    asked: bool,
+    size: Option<(u32, u32)>,
+    limits: EncodeBudget,
+    /// What the network gives, in bit/s.
+    available: u32,
+}
+
+impl Capture {
+    /// Starts all sources and encoders. Returns at once: devices are opened, and encoders proved,
+    /// in the background. Nothing leaves before a mode is set.
+    ///
+    /// `on_frame` gets each sealed frame on a streaming thread and must not block.
+    ///
+    /// # Errors
+    ///
+    /// [`CaptureError`], when no encoder can be had at all or plugins every capture needs are
+    /// missing. A missing device is no error.
+    pub fn start(
+        config: CaptureConfig,
+        on_frame: OnFrame,
+        on_event: OnEvent,
+    ) -> Result<Self, CaptureError> {
+        plugins::gst_init()?;
+        plugins::require(plugins::ENCODE)?;
+        plugins::require(&["appsrc", "appsink", "videoconvertscale", "volume"])?;
+        // Fixes the base time before any source can be older.
+        clock::now();
+
+        let specs = Spec::of(&config);
+        let has = |kind| specs.iter().any(|(_, kinds)| kinds.contains(&kind));
+        let encoders = Encoders::new(&config.encoders, config.encoder_cache, config.budget);
+        let codec = if has(MediaKind::Video) {
+            encoders.pick(None)?.codec()
+        } else {
+            Codec::Vp8
+        };
+        let limits = config.budget.encode(codec);
+
+        let (control, inbox) = mpsc::channel();
+        let mut tracks = Vec::new();
+        for (kind, local) in [(MediaKind::Audio, AUDIO), (MediaKind::Video, VIDEO)] {
+            if has(kind) {
+                let outlet = Outlet {
+                    local,
+                    counts: Arc::default(),
+                    on_frame: Arc::clone(&on_frame),
+                    control: control.clone(),
+                };
+                tracks.push(Arc::new(Track::new(kind, limits, outlet)));
+            }
+        }
+        let inner = Arc::new(Inner {
+            tracks,
+            budget: config.budget,
+            encoders,
+            on_event,
+            control,
+            sealing: Mutex::default(),
+            video: Mutex::new(VideoChoice {
+                codec,
+                asked: false,
+                size: None,
+                limits,
+                available: u32::MAX,
+            }),
+            echo_probe: Mutex::new(config.echo_probe),
+            building: Mutex::new(()),
+            serial: AtomicU64::new(0),
+            next_local: AtomicU32::new(VIDEO.0 + 1),
+            stopped: AtomicBool::new(false),
+        });
+
+        let mut capture = Self {
+            inner: Arc::clone(&inner),
+            keepers: Mutex::default(),
+            control: None,
+            proof: None,
+        };
+        if has(MediaKind::Audio) {
+            inner.build_audio()?;
+        }
+        if has(MediaKind::Video) {
+            inner.build_video(None)?;
+            capture.prove_encoders()?;
+        }
+        let shared = Arc::clone(&inner);
+        let control = thread::Builder::new()
+            .name("capture-control".to_owned())
+            .spawn(move || control::run(&shared, &inbox))?;
+        capture.control = Some(control);
+        inner.send(Control::EncoderTaken);
+        for (spec, kinds) in specs {
+            let tracks = kinds
+                .into_iter()
+                .filter_map(|kind| inner.track_of(kind).cloned())
+                .collect();
+            let on_event = Arc::clone(&inner.on_event);
+            let keeper = Keeper::start(spec, tracks, limits, config.stall_after, on_event)?;
+            lock(&capture.keepers).push(keeper);
+        }
+        Ok(capture)
+    }
+
+    fn prove_encoders(&mut self) -> Result<(), CaptureError> {
+        let (stop, stopped) = mpsc::channel();
+        let inner = Arc::clone(&self.inner);
+        // Not waited for when the capture stops: a driver may hang, and it touches nothing of ours.
+        thread::Builder::new()
+            .name("capture-proof".to_owned())
+            .spawn(move || {
+                if stopped.recv_timeout(PROOF_DELAY) == Err(RecvTimeoutError::Timeout) {
+                    inner
+                        .encoders
+                        .prove_all(&|| inner.stopped.load(Ordering::Relaxed));
+                    inner.send(Control::Proved);
+                }
+            })?;
+        self.proof = Some(stop);
+        Ok(())
+    }
+
+    /// What is published, sound first.
+    #[must_use]
+    pub fn tracks(&self) -> Vec<PublishTrack> {
+        self.inner
+            .tracks
+            .iter()
+            .map(|track| self.inner.announcement(track))
+            .collect()
+    }
+
+    /// The bytes every IV of a track begins with; `None` before its first frame. Changes when
+    /// another encoder takes over.
+    #[must_use]
+    pub fn iv_prefix(&self, local: LocalTrackId) -> Option<[u8; roomseal_e2ee::PREFIX_LEN]> {
+        self.inner.track(local)?.iv_prefix()
+    }
+
+    /// A receiver cannot decode: makes the next picture a key frame. Requests that follow each
+    /// other closely are served together.
+    pub fn request_key_frame(&self, local: LocalTrackId) {
+        if let Some(track) = self.inner.track(local) {
+            track.request_key_frame(clock::now().into());
+        }
+    }
+
+    /// What the network gives to all tracks together, in bit/s. Sound takes its part first, the
+    /// picture gets the rest up to its budget.
+    pub fn set_bitrate(&self, bps: u32) {
+        lock(&self.inner.video).available = bps;
+        self.inner.share_bitrate();
+    }
+
+    /// Seals all tracks with this key from the next frame on, and begins with key frames.
+    pub fn set_send_key(&self, index: KeyIndex, key: FrameKey) {
+        let mut sealing = lock(&self.inner.sealing);
+        for track in &self.inner.tracks {
+            track.seal_with(index, &key);
+        }
+        sealing.key = Some((index, key));
+    }
+
+    /// Says what may leave: nothing, sealed frames, or clear ones.
+    pub fn set_mode(&self, mode: SealMode) {
+        let mut sealing = lock(&self.inner.sealing);
+        sealing.mode = mode;
+        for track in &self.inner.tracks {
+            track.set_mode(mode);
+        }
+    }
+
+    /// Mutes a track: sound becomes silence before it is encoded, pictures stop.
+    pub fn set_mute(&self, local: LocalTrackId, muted: bool) {
+        if let Some(track) = self.inner.track(local) {
+            track.set_mute(muted);
+        }
+    }
+
+    /// Whether a track is muted.
+    #[must_use]
+    pub fn muted(&self, local: LocalTrackId) -> bool {
+        self.inner.track(local).is_some_and(|track| track.muted())
+    }
+
+    /// The codecs the picture could be encoded with, best first.
+    #[must_use]
+    pub fn video_codecs(&self) -> Vec<Codec> {
+        self.inner.encoders.codecs()
+    }
+
+    /// Goes over to another codec, with the best encoder for it. The picture is then another track
+    /// with a number of its own, returned here and in [`Capture::tracks`]: publish it and withdraw
+    /// the old one, of which no frame comes any more. With the codec in use nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// [`CaptureError::NoEncoder`] if none is left for it; the codec then stays as it was.
+    pub fn set_video_codec(&self, codec: Codec) -> Result<PublishTrack, CaptureError> {
+        let inner = &self.inner;
+        let track = inner
+            .track_of(MediaKind::Video)
+            .ok_or(CaptureError::NoVideo)?;
+        lock(&inner.video).asked = true;
+        let (before, number) = (inner.video_codec(), track.local());
+        if before != codec {
+            if let Err(error) = inner.build_video(Some(codec)) {
+                if track.running().is_none() {
+                    lock(&inner.video).codec = before;
+                    track.renumber(number);
+                    inner.build_video(Some(before))?;
+                }
+                return Err(error);
+            }
+            inner.send(Control::EncoderTaken);
+            for keeper in lock(&self.keepers).iter() {
+                keeper.set_budget(inner.budget.encode(codec));
+            }
+        }
+        Ok(inner.announcement(track))
+    }
+
+    /// The board is overloaded by something else, for instance by showing the others: treated like
+    /// an encoder that cannot keep up. Call it about once a second for as long as it lasts.
+    pub fn report_overrun(&self) {
+        self.inner.send(Control::Overrun);
+    }
+
+    /// Which encoder was taken and why the others were not.
+    #[must_use]
+    pub fn encoders(&self) -> Vec<EncoderVerdict> {
+        self.inner.verdicts()
+    }
+
+    /// What each track did so far, sound first.
+    #[must_use]
+    pub fn stats(&self) -> Vec<TrackStats> {
+        self.inner
+            .tracks
+            .iter()
+            .map(|track| track.stats(self.inner.codec_of(track)))
+            .collect()
+    }
+
+    /// Closes all devices. No frame comes after it returns. Not from `on_frame` or `on_event`.
+    pub fn stop(self) {
+        drop(self);
+    }
+
+    fn shut_down(&mut self) {
+        self.inner.stopped.store(true, Ordering::Relaxed);
+        self.proof = None;
+        self.inner.send(Control::Stop);
+        for keeper in std::mem::take(&mut *lock(&self.keepers)) {
+            keeper.stop();
+        }
+        if let Some(control) = self.control.take() {
+            // A panic there was printed and has no other consequence here.
+            let _ = control.join();
+        }
+        for track in &self.inner.tracks {
+            track.remove_line();
+        }
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+impl Inner {
+    fn track(&self, local: LocalTrackId) -> Option<&Arc<Track>> {
+        self.tracks.iter().find(|track| track.local() == local)
+    }
+
+    fn track_of(&self, kind: MediaKind) -> Option<&Arc<Track>> {
+        self.tracks.iter().find(|track| track.kind == kind)
+    }
+
+    /// Tells the control thread, which is gone only when the capture stops.
+    fn send(&self, word: Control) {
+        let _ = self.control.send(word);
+    }
+
+    fn tell(&self, event: CaptureEvent) {
+        (self.on_event)(event);
+    }
+
+    fn video_codec(&self) -> Codec {
+        lock(&self.video).codec
+    }
+
+    fn codec_was_asked(&self) -> bool {
+        lock(&self.video).asked
+    }
+
+    fn codec_of(&self, track: &Track) -> Codec {
+        match track.kind {
+            MediaKind::Audio => Codec::Opus,
+            MediaKind::Video => self.video_codec(),
+        }
+    }
+
+    fn announcement(&self, track: &Track) -> PublishTrack {
+        let video = *lock(&self.video);
+        let (codec, size, framerate) = match track.kind {
+            MediaKind::Audio => (Codec::Opus, None, None),
+            MediaKind::Video => {
+                let budget = self.budget.encode(video.codec);
+                let size = video.size.unwrap_or((budget.width, budget.height));
+                (video.codec, Some(size), Some(budget.framerate))
+            }
+        };
+        PublishTrack {
+            local: track.local(),
+            codec,
+            stream: STREAM.to_owned(),
+            size,
+            framerate,
+        }
+    }
+
+    fn verdicts(&self) -> Vec<EncoderVerdict> {
+        let taken = self
+            .track_of(MediaKind::Video)
+            .and_then(|track| track.running());
+        self.encoders.verdicts(taken.map(|(_, encoder, _)| encoder))
+    }
+
+    fn tell_encoders(&self) {
+        if self.track_of(MediaKind::Video).is_some() {
+            self.tell(CaptureEvent::Encoders(self.verdicts()));
+        }
+    }
+
+    fn resized(&self, width: u32, height: u32) {
+        let Some(track) = self.track_of(MediaKind::Video) else {
+            return;
+        };
+        let before = self.announcement(track);
+        lock(&self.video).size = Some((width, height));
+        let after = self.announcement(track);
+        if before != after {
+            self.tell(CaptureEvent::TrackChanged(after));
+        }
+    }
+
+    fn set_limits(&self, limits: EncodeBudget) {
+        lock(&self.video).limits = limits;
+        if let Some(track) = self.track_of(MediaKind::Video) {
+            track.set_limits(limits);
+        }
+        self.share_bitrate();
+    }
+
+    /// Sound never gives way: what is left is the picture's.
+    fn share_bitrate(&self) {
+        let video = *lock(&self.video);
+        let Some(track) = self.track_of(MediaKind::Video) else {
+            return;
+        };
+        let sound = if self.track_of(MediaKind::Audio).is_some() {
+            AUDIO_BITRATE
+        } else {
+            0
+        };
+        track.set_bitrate(picture_share(video.available, sound, video.limits.bitrate));
+    }
+
+    fn next_serial(&self) -> u64 {
+        self.serial.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn build_audio(&self) -> Result<(), CaptureError> {
+        let Some(track) = self.track_of(MediaKind::Audio) else {
+            return Ok(());
+        };
+        let failed = |reason: String| CaptureError::Line {
+            encoder: "opusenc",
+            reason,
+        };
+        let _alone = lock(&self.building);
+        let probe = lock(&self.echo_probe).clone();
+        let line = Line::audio(&track.outlet(), self.next_serial(), probe.as_deref())
+            .map_err(|error| failed(error.message.to_string()))?;
+        self.install(track, line)
+            .map_err(|error| failed(error.to_string()))
+    }
+
+    /// Echo cancelling is off from now on.
+    fn give_up_echo(&self, reason: &str) {
+        if lock(&self.echo_probe).take().is_some() {
+            tracing::warn!(reason, "sound goes on without echo cancelling");
+        }
+    }
+
+    /// Builds the line with the best encoder for a codec, or for any.
+    fn build_video(&self, codec: Option<Codec>) -> Result<(), CaptureError> {
+        let Some(track) = self.track_of(MediaKind::Video) else {
+            return Ok(());
+        };
+        let _alone = lock(&self.building);
+        loop {
+            let model = self.encoders.pick(codec)?;
+            let budget = self.budget.encode(model.codec());
+            if self.video_codec() != model.codec() {
+                let number = self.next_local.fetch_add(1, Ordering::Relaxed);
+                track.renumber(LocalTrackId(number));
+                lock(&self.video).codec = model.codec();
+            }
+            let built = Line::video(&track.outlet(), self.next_serial(), model, &budget)
+                .map_err(|error| error.message.to_string())
+                .and_then(|line| {
+                    self.install(track, line)
+                        .map_err(|_| "it does not start".to_owned())
+                });
+            match built {
+                Ok(()) => {
+                    tracing::info!(encoder = model.name(), "takes the picture");
+                    return Ok(());
+                }
+                Err(reason) => {
+                    tracing::warn!(encoder = model.name(), reason, "cannot take the picture");
+                    self.encoders.give_up(model.name(), &reason);
+                }
+            }
+        }
+    }
+
+    /// Puts a line in the place of the last one.
+    fn install(&self, track: &Track, line: Line) -> Result<(), gst::StateChangeError> {
+        track.remove_line();
+        // Until it is in its place no other key or mode is set, which it would miss.
+        let sealing = lock(&self.sealing);
+        track.install(line, &sealing)
+    }
+}
+
+/// The picture's part of what the network gives: all but the sound's, within the budget, and never
+/// so little that an encoder refuses.
+fn picture_share(available: u32, sound: u32, budget: u32) -> u32 {
+    const LEAST: u32 = 50_000;
+    available
+        .saturating_sub(sound)
+        .clamp(LEAST, budget.max(LEAST))
+}
+
+/// Every value behind these locks is replaced as a whole: a panic leaves nothing half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::picture_share;
+
+    #[test]
+    fn sound_takes_its_part_first() {
+        assert_eq!(picture_share(500_000, 32_000, 1_500_000), 468_000);
+    }
+
+    #[test]
+    fn the_picture_never_gets_more_than_its_budget_nor_nothing() {
+        assert_eq!(picture_share(u32::MAX, 32_000, 1_500_000), 1_500_000);
+        assert_eq!(picture_share(10_000, 32_000, 1_500_000), 50_000);
+    }
+}
