@@ -250,7 +250,8 @@ fn composed_caps(config: &PresentConfig) -> gst::Caps {
         .build()
 }
 
-fn display(display: &Display) -> Result<Option<gst::Element>, PresentError> {
+/// The sink, not yet in any pipeline.
+pub(super) fn display(display: &Display) -> Result<Option<gst::Element>, PresentError> {
     let what = "display";
     let sink = match display {
         Display::None => return Ok(None),

@@ -140,7 +140,8 @@ pub(super) fn caps() -> gst::Caps {
         .build()
 }
 
-fn speaker(speaker: &Speaker) -> Result<Option<gst::Element>, PresentError> {
+/// The sink, not yet in any pipeline.
+pub(super) fn speaker(speaker: &Speaker) -> Result<Option<gst::Element>, PresentError> {
     let what = "speaker";
     let sink = match speaker {
         Speaker::None => return Ok(None),

@@ -97,6 +97,9 @@ impl Present {
         plugins::gst_init()?;
         plugins::require(&required(&config))
             .map_err(|error| pipeline::build_error("presentation", &error))?;
+        // What is misspelt stays so: trying it again later would not help.
+        compose::display(&config.display)?;
+        mix::speaker(&config.speaker)?;
         config.max_tiles = config.max_tiles.min(layout::MOST_TILES);
 
         let recorder = config
