@@ -388,10 +388,7 @@ impl FrameEncrypt {
                 });
             }
             match (&mut state.stream, codec) {
-                (Some(stream), Codec::H264) => {
-                    stream.avc.begin(caps::to_avc(&caps));
-                    None
-                }
+                (Some(stream), Codec::H264) => stream.avc.begin(caps::to_avc(&caps)),
                 _ => Some(caps),
             }
         };
@@ -538,10 +535,19 @@ impl State {
 }
 
 impl AvcCaps {
-    fn begin(&mut self, base: gst::Caps) {
+    /// Takes what upstream says; gives the caps to send at once when the parameter sets are known
+    /// already.
+    fn begin(&mut self, base: gst::Caps) -> Option<gst::Caps> {
         self.base = Some(base);
-        self.header.clear();
-        self.waiting.clear();
+        self.complete()
+    }
+
+    /// The caps of the stream as far as it is known.
+    fn complete(&self) -> Option<gst::Caps> {
+        let mut caps = self.base.clone()?;
+        caps.make_mut()
+            .set("codec_data", avc::codec_data(&self.header)?);
+        Some(caps)
     }
 
     /// Follows the parameter sets; puts what has to leave before this frame into `events`. False when
@@ -556,14 +562,14 @@ impl AvcCaps {
         if header.is_empty() || header == self.header {
             return !self.header.is_empty();
         }
-        let Some(codec_data) = avc::codec_data(header) else {
+        if avc::codec_data(header).is_none() {
             return !self.header.is_empty();
-        };
-        let Some(base) = &self.base else { return false };
-        let mut caps = base.clone();
-        caps.make_mut().set("codec_data", codec_data);
+        }
         self.header.clear();
         self.header.extend_from_slice(header);
+        let Some(caps) = self.complete() else {
+            return false;
+        };
         events.push(gst::event::Caps::new(&caps));
         events.append(&mut self.waiting);
         true

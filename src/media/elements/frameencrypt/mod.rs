@@ -28,8 +28,9 @@
 //!
 //! # Examples
 //!
-//! `room.keys` (mode 0600) holds one line, `passphrase = "correct horse"`. Each line ends by itself,
-//! and fails if a frame does not come back in the form its decoder wants.
+//! `room.keys` (mode 0600) holds one line, `passphrase = "correct horse"`. Each pipeline ends by
+//! itself; with `GST_DEBUG=frame*:4` it says what happens to the frames, and with another key in the
+//! second file it warns that none of them opened.
 //!
 //! ```text
 //! gst-launch-1.0 videotestsrc num-buffers=90 ! vp8enc deadline=1 ! frameencrypt keys-file=room.keys mode=seal ! \

@@ -311,6 +311,23 @@ fn h264_leaves_with_lengths_and_with_the_caps_of_its_parameter_sets() {
 }
 
 #[test]
+fn new_h264_caps_in_mid_stream_keep_the_parameter_sets() {
+    let (element, mut harness, _bus) = sealing(H264);
+    let frames = h264_frames(3);
+    harness.push_and_pull(frames[0].copy()).unwrap();
+    harness.set_src_caps_str(&H264.replace("30/1", "15/1"));
+    harness.push_and_pull(frames[1].copy()).unwrap();
+    assert_eq!(element.counters().sealed, 2);
+    let caps = harness.sinkpad().unwrap().current_caps().unwrap();
+    let structure = caps.structure(0).unwrap();
+    assert_eq!(
+        structure.get::<gst::Fraction>("framerate"),
+        Ok(gst::Fraction::new(15, 1))
+    );
+    assert!(structure.has_field("codec_data"));
+}
+
+#[test]
 fn h264_before_the_first_key_frame_is_dropped_and_one_is_asked_for() {
     for mode in [SealMode::Seal, SealMode::Clear] {
         let (element, mut harness, _bus) = sealing(H264);
