@@ -384,6 +384,7 @@ mod tests {
         gst_init().expect("GStreamer is installed where tests run");
         let purposes = [
             TRANSPORT,
+            SEALING,
             ENCODE,
             VP8,
             H264,

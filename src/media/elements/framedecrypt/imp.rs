@@ -47,6 +47,8 @@ struct State {
     /// Counts of streams before this one, and what the opener cannot count.
     counters: DecryptCounters,
     verdict: Option<TrackVerdict>,
+    /// The newest frame was clear beyond doubt.
+    clear_before: bool,
     notices: Notices,
     key_unit: Pace,
     /// A frame was dropped, so the next one does not follow the last.
@@ -64,6 +66,7 @@ impl Default for State {
             stream: None,
             counters: DecryptCounters::default(),
             verdict: None,
+            clear_before: false,
             notices: Notices::default(),
             key_unit: Pace::new(KEY_UNIT_INTERVAL),
             discont: false,
@@ -222,9 +225,12 @@ impl FrameDecrypt {
             (TrackVerdict::Held, None)
         } else if state.lets_clear_pass() && state.is_clear(&self.read(&buffer)?) {
             state.counters.passed_clear += 1;
+            state.clear_before = true;
             (TrackVerdict::Clear, Some(buffer))
         } else {
-            self.open(state, buffer, gap, now)?
+            let opened = self.open(state, buffer, gap, now)?;
+            state.clear_before = false;
+            opened
         };
         state.verdict = Some(verdict);
 
@@ -251,8 +257,7 @@ impl FrameDecrypt {
         now: Instant,
     ) -> Result<(TrackVerdict, Option<gst::Buffer>), gst::FlowError> {
         // Opening may rearrange the bytes, so what may yet pass as clear is kept.
-        let perhaps_clear = (state.lets_clear_pass() && state.verdict == Some(TrackVerdict::Clear))
-            .then(|| buffer.clone());
+        let perhaps_clear = (state.lets_clear_pass() && state.clear_before).then(|| buffer.clone());
         let context = FrameContext {
             gap,
             now: now.duration_since(self.made),
@@ -285,10 +290,10 @@ impl FrameDecrypt {
             }
             (Err(verdict @ (Verdict::Replayed | Verdict::ServerInjected)), _)
             | (Err(verdict), None) => (TrackVerdict::Refused(verdict), None),
-            (Err(verdict), Some(original)) => {
-                // Counted under its verdict; the next one that looks sealed is taken at its word.
+            (Err(_), Some(original)) => {
+                // The next one that looks sealed is taken at its word.
                 state.counters.passed_clear += 1;
-                (TrackVerdict::Refused(verdict), Some(original))
+                (TrackVerdict::Clear, Some(original))
             }
         })
     }
@@ -314,6 +319,7 @@ impl FrameDecrypt {
     fn sink_event(&self, pad: &gst::Pad, event: gst::Event) -> bool {
         match event.view() {
             gst::EventView::Caps(caps) if !self.set_caps(caps.caps()) => return false,
+            gst::EventView::Eos(_) => self.warn_if_nothing_opened(),
             gst::EventView::FlushStop(_) => {
                 let mut state = self.state();
                 state.discont = false;
@@ -324,6 +330,25 @@ impl FrameDecrypt {
             _ => {}
         }
         gst::Pad::event_default(pad, Some(&*self.obj()), event)
+    }
+
+    /// Without this, a pipeline with the wrong key ends as quietly as one with the right one.
+    fn warn_if_nothing_opened(&self) {
+        let (counters, verdict) = {
+            let state = self.state();
+            (state.counters(), state.verdict)
+        };
+        let dropped = counters.frames.refused() + counters.held;
+        if let Some(verdict) = verdict
+            && dropped > 0
+            && counters.frames.opened + counters.passed_clear == 0
+        {
+            gst::element_imp_warning!(
+                self,
+                gst::StreamError::Decrypt,
+                ("None of {dropped} frames opened ({verdict}): check mode and keys of both sides")
+            );
+        }
     }
 
     fn set_caps(&self, caps: &gst::CapsRef) -> bool {

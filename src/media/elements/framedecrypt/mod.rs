@@ -25,7 +25,8 @@
 //!
 //! When what happens to frames changes, an element message `roomseal-framedecrypt` is posted:
 //! `verdict` is the name of a [`TrackVerdict`], `opened` and `refused` count frames, `reason` says it
-//! in words. The first of each kind is posted at once, repetitions twice a second at most.
+//! in words. The first of each kind is posted at once, repetitions twice a second at most. A stream
+//! that ends without one frame opened ends with a warning.
 //!
 //! # Log
 //!

@@ -234,6 +234,20 @@ fn one_clear_frame_that_looks_sealed_passes_among_clear_ones_and_two_do_not() {
 }
 
 #[test]
+fn a_stream_that_ends_without_one_frame_opened_ends_with_a_warning() {
+    for slot in [0, 3] {
+        let (element, mut harness, bus) = decryptor(OPUS);
+        element.set_key(index(0), key(1));
+        harness
+            .push(Sender::new(Codec::Opus, slot, 1).opus(0))
+            .unwrap();
+        harness.push_event(gst::event::Eos::new());
+        let warning = bus.pop_filtered(&[gst::MessageType::Warning]);
+        assert_eq!(warning.is_some(), slot == 3, "{warning:?}");
+    }
+}
+
+#[test]
 fn frames_that_the_server_made_pass_in_no_mode() {
     for mode in [OpenMode::Require, OpenMode::Grace, OpenMode::AllowClear] {
         let (element, mut harness, _bus) = decryptor(OPUS);
