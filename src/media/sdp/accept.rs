@@ -23,6 +23,16 @@ pub struct Known {
     fingerprint: Option<Fingerprint>,
 }
 
+impl Known {
+    /// How many sections carry audio or video.
+    pub fn media_sections(&self) -> usize {
+        self.sections
+            .iter()
+            .filter(|(_, kind)| *kind != SectionKind::Application)
+            .count()
+    }
+}
+
 /// A description that keeps the rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
@@ -327,7 +337,7 @@ fn reduce_section(
             "extmap" if media => match value.split_once(' ') {
                 Some((id, uri)) => {
                     let id = id.split('/').next().and_then(|id| id.parse().ok());
-                    if !id.is_some_and(|id: u8| (1..=14).contains(&id)) || !is_uri(uri) {
+                    if !id.is_some_and(|id: u8| (1..=14).contains(&id)) || !is_extension(uri) {
                         return Err(malformed("extmap"));
                     }
                     true
@@ -453,8 +463,13 @@ fn is_codec_name(text: &str) -> bool {
     name && clock && channels && words.next().is_none()
 }
 
-fn is_uri(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 256 && text.bytes().all(|byte| byte.is_ascii_graphic())
+/// A header extension's URI and parameters (RFC 8285 §8).
+fn is_extension(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 256
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() || byte == b' ')
 }
 
 #[cfg(test)]

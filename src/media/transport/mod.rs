@@ -28,9 +28,14 @@
 //! codes or as AVC with 4-byte lengths, and comes out as Annex B with 4-byte start codes. Opus
 //! buffers should carry a `GstAudioLevelMeta`, or nobody sees who speaks.
 
+mod bandwidth;
+mod webrtcbin;
+
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use roomseal_e2ee::Codec;
+
+pub use webrtcbin::{WebRtcBin, WebRtcConfig, warm_up};
 
 use crate::sdp::SdpRefused;
 
@@ -359,7 +364,8 @@ pub trait Transport: Send + Sync {
     /// them is dropped. Empty: nothing is.
     fn set_sif_trailer(&self, trailer: Vec<u8>);
 
-    /// Asks the sender of a remote track for a key frame.
+    /// Asks the sender of a remote track for a key frame; at most one request in half a second
+    /// goes out. A request can be lost, so repeat it until the frame has come.
     fn request_key_frame(&self, sid: &str);
 
     /// Sends a message on the publisher's data channel.

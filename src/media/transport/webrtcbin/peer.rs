@@ -1,0 +1,484 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! One `webrtcbin` in its pipeline, and what is known of its peer.
+
+use std::{
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use gst::{glib, prelude::*};
+use gst_webrtc::{
+    WebRTCDTLSTransport, WebRTCDataChannel, WebRTCICE, WebRTCPeerConnectionState,
+    WebRTCRTPTransceiver, WebRTCSCTPTransport, WebRTCSDPType, WebRTCSessionDescription,
+};
+
+use super::{
+    WebRtcConfig,
+    control::Command,
+    nice::{self, Credentials},
+    pipeline_error,
+    shared::Shared,
+};
+use crate::{
+    clock,
+    sdp::{self, Description, Fingerprint, Known},
+    transport::{IceServer, Refusal, Target, TransportError},
+};
+
+/// How long `webrtcbin` may think about a description; usually it takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Time that the jitter buffer waits for a retransmission. What comes in order is not delayed.
+const LATENCY_MS: u32 = 200;
+
+/// Candidates per connection; more is no real service.
+const MAX_CANDIDATES: usize = 256;
+
+/// Bits per second that RTCP may be computed from: high enough that feedback goes out at once.
+const RTCP_BANDWIDTH: f64 = 4e6;
+
+pub(super) struct Peer {
+    pub(super) target: Target,
+    pub(super) pipeline: gst::Pipeline,
+    pub(super) webrtc: gst::Element,
+    /// What the service's descriptions said so far.
+    pub(super) known: Known,
+    fingerprint: Option<Fingerprint>,
+    remote_ufrag: Option<String>,
+    /// Credentials after an ICE restart, of which `webrtcbin` does not know.
+    credentials: Option<Credentials>,
+    /// Candidates that came before the first description.
+    waiting: Vec<String>,
+    candidates: usize,
+}
+
+impl Peer {
+    pub(super) fn new(
+        target: Target,
+        config: &WebRtcConfig,
+        shared: &Arc<Shared>,
+    ) -> Result<Self, TransportError> {
+        let pipeline = gst::Pipeline::with_name(&format!("{target}"));
+        clock::join(&pipeline);
+        let webrtc = gst::ElementFactory::make("webrtcbin")
+            // LiveKit gives up on anything but max-bundle.
+            .property_from_str("bundle-policy", "max-bundle")
+            .property("latency", LATENCY_MS)
+            .build()
+            .map_err(pipeline_error)?;
+        if config.relay_only {
+            webrtc.set_property_from_str("ice-transport-policy", "relay");
+        }
+        pipeline.add(&webrtc).map_err(pipeline_error)?;
+        let peer = Self {
+            target,
+            pipeline,
+            webrtc,
+            known: Known::default(),
+            fingerprint: None,
+            remote_ufrag: None,
+            credentials: None,
+            waiting: Vec::new(),
+            candidates: 0,
+        };
+        peer.prepare_ice(config);
+        peer.connect_signals(shared);
+        peer.watch_bus(shared);
+        Ok(peer)
+    }
+
+    pub(super) fn play(&self) -> Result<(), TransportError> {
+        self.pipeline
+            .set_state(gst::State::Playing)
+            .map_err(pipeline_error)?;
+        Ok(())
+    }
+
+    pub(super) fn recalculate_latency(&self) {
+        if let Err(error) = self.pipeline.recalculate_latency() {
+            tracing::debug!(target = %self.target, %error, "latency not calculated");
+        }
+    }
+
+    pub(super) fn stop(&self) {
+        if let Err(error) = self.pipeline.set_state(gst::State::Null) {
+            tracing::warn!(target = %self.target, %error, "pipeline did not stop");
+        }
+    }
+
+    fn agent(&self) -> glib::Object {
+        // `property` takes a reference of its own and does not sink the floating object, which
+        // belongs to `webrtcbin`.
+        self.webrtc
+            .property::<WebRTCICE>("ice-agent")
+            .property("agent")
+    }
+
+    fn prepare_ice(&self, config: &WebRtcConfig) {
+        // Otherwise libnice runs an HTTP server and searches the network for routers to open.
+        self.agent().set_property("upnp", false);
+        if config.loopback {
+            let added = self
+                .webrtc
+                .property::<WebRTCICE>("ice-agent")
+                .emit_by_name::<bool>("add-local-ip-address", &[&"127.0.0.1"]);
+            if !added {
+                tracing::warn!("ICE does not take the loopback address");
+            }
+        } else {
+            self.set_ice_servers(&config.ice_servers);
+        }
+    }
+
+    pub(super) fn set_ice_servers(&self, servers: &[IceServer]) {
+        for server in servers {
+            for url in &server.urls {
+                self.add_ice_server(url, server);
+            }
+        }
+    }
+
+    fn add_ice_server(&self, url: &str, server: &IceServer) {
+        let Some((scheme, rest)) = url.split_once(':') else {
+            tracing::warn!(url, "ICE server without a scheme ignored");
+            return;
+        };
+        match scheme {
+            "stun" => self
+                .webrtc
+                .set_property("stun-server", format!("stun://{rest}")),
+            "turn" => {
+                let user = percent_encode(&server.username);
+                let password = percent_encode(&server.credential);
+                let uri = format!("turn://{user}:{password}@{rest}");
+                if !self.webrtc.emit_by_name::<bool>("add-turn-server", &[&uri]) {
+                    tracing::warn!(url, "TURN server not accepted");
+                }
+            }
+            "stuns" | "turns" => tracing::warn!(
+                url,
+                "TURN over TLS is not supported and this server is not used; offer turn: over \
+                 UDP or TCP too if this network needs it"
+            ),
+            _ => tracing::warn!(url, "ICE server of unknown scheme ignored"),
+        }
+    }
+
+    fn connect_signals(&self, shared: &Arc<Shared>) {
+        let target = self.target;
+        self.webrtc.connect("on-ice-candidate", false, {
+            let shared = Arc::downgrade(shared);
+            move |values| {
+                let index = values[1].get::<u32>().ok()?;
+                let candidate = values[2].get::<String>().ok()?;
+                shared.upgrade()?.command(Command::LocalCandidate {
+                    target,
+                    index,
+                    candidate,
+                });
+                None
+            }
+        });
+        self.webrtc.connect_notify(
+            Some("connection-state"),
+            glib::clone!(
+                #[weak]
+                shared,
+                move |_, _| shared.command(Command::ConnectionState { target })
+            ),
+        );
+        self.webrtc.connect("on-data-channel", false, {
+            let shared = Arc::downgrade(shared);
+            move |values| {
+                let channel = values[1].get::<WebRTCDataChannel>().ok()?;
+                // Handlers have to be there when this returns, or the first message is missed.
+                super::data::accept(&channel, &shared.upgrade()?);
+                None
+            }
+        });
+        // Everything that ICE delivers comes through `nicesrc`: the one place that shows whether
+        // the peer is alive.
+        let bin = self
+            .webrtc
+            .downcast_ref::<gst::Bin>()
+            .expect("webrtcbin is a bin");
+        bin.connect_deep_element_added(glib::clone!(
+            #[weak]
+            shared,
+            move |_, _, element| {
+                let is_source = element
+                    .factory()
+                    .is_some_and(|factory| factory.name() == "nicesrc");
+                let Some(pad) = element.static_pad("src").filter(|_| is_source) else {
+                    return;
+                };
+                let kinds = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
+                pad.add_probe(
+                    kinds,
+                    glib::clone!(
+                        #[weak]
+                        shared,
+                        #[upgrade_or]
+                        gst::PadProbeReturn::Remove,
+                        move |_, info| {
+                            let count = info.buffer_list().map_or(1, |list| list.len() as u64);
+                            shared.gate(target).packet_received(count);
+                            gst::PadProbeReturn::Ok
+                        }
+                    ),
+                );
+            }
+        ));
+    }
+
+    fn watch_bus(&self, shared: &Arc<Shared>) {
+        let target = self.target;
+        let bus = self.pipeline.bus().expect("a pipeline has a bus");
+        let shared = Arc::downgrade(shared);
+        bus.set_sync_handler(move |_, message| {
+            if let gst::MessageView::Latency(_) = message.view() {
+                // Without a known latency `rtpbin` can tell nobody when a packet was captured.
+                if let Some(shared) = shared.upgrade() {
+                    shared.command(Command::Latency { target });
+                }
+            } else if let gst::MessageView::Error(error) = message.view() {
+                let source = message.src().map(|source| source.name().to_string());
+                let source = source.unwrap_or_default();
+                // Both complain whenever the service closes first.
+                if source.starts_with("sctp") || source.starts_with("dtls") {
+                    tracing::debug!(%target, source, error = %error.error(), "peer closed");
+                } else if let Some(shared) = shared.upgrade() {
+                    let reason = format!("{source}: {}", error.error());
+                    shared.command(Command::PipelineError { target, reason });
+                }
+            }
+            gst::BusSyncReply::Drop
+        });
+    }
+
+    /// Asks `webrtcbin` for something that it answers by a promise.
+    fn ask(
+        &self,
+        signal: &str,
+        argument: &dyn ToValue,
+    ) -> Result<Option<gst::Structure>, TransportError> {
+        let (sender, reply) = mpsc::sync_channel(1);
+        let promise = gst::Promise::with_change_func(move |reply| {
+            // The reply belongs to the promise and is copied here.
+            let reply = match reply {
+                Ok(reply) => Ok(reply.map(gst::StructureRef::to_owned)),
+                Err(error) => Err(format!("{error:?}")),
+            };
+            let _ = sender.send(reply);
+        });
+        let argument = argument.to_value();
+        self.webrtc
+            .emit_by_name_with_values(signal, &[argument, promise.to_value()]);
+        let failed = |what: String| TransportError::Pipeline(format!("{signal}: {what}"));
+        let reply = reply
+            .recv_timeout(PATIENCE)
+            .map_err(|_| failed("no reply".into()))?
+            .map_err(failed)?;
+        if let Some(error) = reply
+            .as_ref()
+            .and_then(|reply| reply.get::<glib::Error>("error").ok())
+        {
+            return Err(failed(error.to_string()));
+        }
+        Ok(reply)
+    }
+
+    fn describe(&self, signal: &str, field: &str) -> Result<Description, TransportError> {
+        let reply = self.ask(signal, &None::<gst::Structure>)?;
+        let description = reply
+            .and_then(|reply| reply.get::<WebRTCSessionDescription>(field).ok())
+            .ok_or_else(|| TransportError::Pipeline(format!("{signal}: no {field}")))?;
+        let text = description.sdp().as_text().map_err(pipeline_error)?;
+        let mut description = Description::parse(&text).map_err(pipeline_error)?;
+        if let Some(Credentials { ufrag, pwd }) = &self.credentials {
+            description.set_ice_credentials(ufrag, pwd);
+        }
+        Ok(description)
+    }
+
+    pub(super) fn create_offer(&self) -> Result<Description, TransportError> {
+        self.describe("create-offer", "offer")
+    }
+
+    pub(super) fn create_answer(&self) -> Result<Description, TransportError> {
+        self.describe("create-answer", "answer")
+    }
+
+    pub(super) fn set_local(
+        &self,
+        kind: WebRTCSDPType,
+        description: &Description,
+    ) -> Result<(), TransportError> {
+        self.set("set-local-description", kind, description)
+    }
+
+    /// Hands an accepted description to `webrtcbin`, then the candidates that waited for it.
+    pub(super) fn set_remote(
+        &mut self,
+        kind: WebRTCSDPType,
+        description: &Description,
+        fingerprint: Fingerprint,
+    ) -> Result<(), TransportError> {
+        self.set("set-remote-description", kind, description)?;
+        self.fingerprint = Some(fingerprint);
+        self.remote_ufrag = description.ice_ufrag().map(str::to_owned);
+        self.tune_rtcp();
+        for candidate in std::mem::take(&mut self.waiting) {
+            self.add_candidate(&candidate);
+        }
+        Ok(())
+    }
+
+    fn set(
+        &self,
+        signal: &str,
+        kind: WebRTCSDPType,
+        description: &Description,
+    ) -> Result<(), TransportError> {
+        let message = gst_sdp::SDPMessage::parse_buffer(description.to_string().as_bytes())
+            .map_err(pipeline_error)?;
+        self.ask(signal, &WebRTCSessionDescription::new(kind, message))?;
+        Ok(())
+    }
+
+    /// Whether a description restarts ICE.
+    pub(super) fn is_restart(&self, description: &Description) -> bool {
+        self.remote_ufrag
+            .as_deref()
+            .is_some_and(|last| description.ice_ufrag() != Some(last))
+    }
+
+    /// Starts ICE anew; the next description carries the new credentials.
+    pub(super) fn restart_ice(&mut self) -> bool {
+        let Some(credentials) = nice::restart(&self.agent()) else {
+            return false;
+        };
+        self.credentials = Some(credentials);
+        self.candidates = 0;
+        true
+    }
+
+    pub(super) fn candidate(&mut self, candidate: String) {
+        self.candidates += 1;
+        if self.candidates > MAX_CANDIDATES {
+            tracing::warn!(target = %self.target, "too many ICE candidates; ignored");
+        } else if self.fingerprint.is_none() {
+            self.waiting.push(candidate);
+        } else {
+            self.add_candidate(&candidate);
+        }
+    }
+
+    fn add_candidate(&self, candidate: &str) {
+        self.webrtc
+            .emit_by_name::<()>("add-ice-candidate", &[&0u32, &candidate]);
+    }
+
+    pub(super) fn state(&self) -> WebRTCPeerConnectionState {
+        self.webrtc.property("connection-state")
+    }
+
+    /// Compares the certificate of the peer with the fingerprint of its description, which
+    /// `webrtcbin` before 1.28 does not do.
+    pub(super) fn check_certificate(&self) -> Result<(), Refusal> {
+        let target = self.target;
+        let announced = self.fingerprint.ok_or(Refusal::NoCertificate { target })?;
+        let transports = self.dtls_transports();
+        if transports.is_empty() {
+            return Err(Refusal::NoCertificate { target });
+        }
+        for transport in transports {
+            let found = transport
+                .remote_certificate()
+                .and_then(|pem| sdp::certificate_fingerprint(&pem))
+                .ok_or(Refusal::NoCertificate { target })?;
+            if found != announced {
+                return Err(Refusal::Fingerprint {
+                    target,
+                    found: found.to_string(),
+                    announced: announced.to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything is bundled, so this is one; were it more, each would have to be right.
+    fn dtls_transports(&self) -> Vec<WebRTCDTLSTransport> {
+        let mut transports = Vec::new();
+        let sctp = self
+            .webrtc
+            .property::<Option<WebRTCSCTPTransport>>("sctp-transport");
+        transports.extend(sctp.and_then(|sctp| sctp.transport()));
+        for index in 0..self.known.media_sections() {
+            let transceiver = self.webrtc.emit_by_name::<Option<WebRTCRTPTransceiver>>(
+                "get-transceiver",
+                &[&(index as i32)],
+            );
+            let Some(transceiver) = transceiver else {
+                break;
+            };
+            transports.extend(transceiver.sender().and_then(|sender| sender.transport()));
+            transports.extend(
+                transceiver
+                    .receiver()
+                    .and_then(|receiver| receiver.transport()),
+            );
+        }
+        transports.sort_by_key(|transport| transport.as_ptr());
+        transports.dedup();
+        transports
+    }
+
+    pub(super) fn rtpbin(&self) -> Option<gst::Element> {
+        self.webrtc
+            .downcast_ref::<gst::Bin>()
+            .and_then(|bin| bin.by_name("rtpbin"))
+    }
+
+    /// The only RTP session, once there is one.
+    pub(super) fn session(&self) -> Option<glib::Object> {
+        self.rtpbin()?
+            .emit_by_name("get-internal-session", &[&0u32])
+    }
+
+    /// Feedback goes out at once: otherwise a NACK waits until it is of no use.
+    fn tune_rtcp(&self) {
+        if let Some(session) = self.session() {
+            session.set_property("bandwidth", RTCP_BANDWIDTH);
+            session.set_property("rtcp-reduced-size", true);
+        }
+    }
+}
+
+/// User names and passwords may have any character, the server's address may not (RFC 3986 §2.1).
+fn percent_encode(text: &str) -> String {
+    text.bytes()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_percent_encoded() {
+        assert_eq!(
+            percent_encode("1795310577:box@Ü"),
+            "1795310577%3Abox%40%C3%9C"
+        );
+    }
+}
