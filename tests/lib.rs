@@ -13,6 +13,7 @@
 )]
 
 pub mod appliance;
+pub mod bare;
 pub mod footage;
 pub mod livekit;
 pub mod network;

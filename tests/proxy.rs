@@ -139,7 +139,9 @@ async fn carry(
             .insert("authorization", authorization);
     }
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.ok()?;
-    let (server, _) = tokio_tungstenite::client_async(upstream, stream).await.ok()?;
+    let (server, _) = tokio_tungstenite::client_async(upstream, stream)
+        .await
+        .ok()?;
 
     let (mut to_client, mut from_client) = client.split();
     let (mut to_server, mut from_server) = server.split();

@@ -4,11 +4,26 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
 mod control;
+mod keyless;
 
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use roomseal_tests::footage;
 
 /// Meetings run in real time and want the machine for themselves: one at a time.
 fn one_at_a_time() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a participant needs at most from its start to the first picture it shows, on a busy machine.
+const SOON: Duration = Duration::from_secs(25);
+
+/// Bikes in a street, with spoken words: what the box sends in these tests.
+fn talking_clip(folder: &Path) -> PathBuf {
+    let file = folder.join("clip.mkv");
+    footage::talking_clip(&footage::clip("bikes.mp4"), &footage::speech(), &file);
+    file
 }

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A participant without rules: the signalling client and the transport, and nothing of the box on top. It sends whatever
+//! frames it is given, and keeps every frame it gets as it came over the wire; it knows no key.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use roomseal_e2ee::Codec;
+use roomseal_media::clock;
+use roomseal_media::transport::{
+    LocalTrackId, PublishTrack, RemoteOffer, Target, Transport, TransportEvent, WebRtcBin,
+    WebRtcConfig,
+};
+use roomseal_service::livekit::{
+    self, AddTrack, Client, Config, Encryption, Event, Layer, LiveKit, Participant, Plaintext,
+    Quality, ServerUrl, Token, TokenSource, TrackKind, TrackSource, Trust,
+};
+use tokio::sync::mpsc;
+
+/// What a [`Bare`] participant sends, in a loop and in real time.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    /// What the frames are.
+    pub codec: Codec,
+    /// What is declared about them.
+    pub encryption: Encryption,
+    /// Encoded frames, sealed or not; those of a video with a key frame every second or so.
+    pub frames: Vec<Frame>,
+    /// Time from one frame to the next.
+    pub interval: Duration,
+}
+
+/// One encoded frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// As it goes over the wire.
+    pub bytes: Vec<u8>,
+    /// Whether a decoder can begin with it.
+    pub key: bool,
+}
+
+/// A participant; dropping it leaves the room.
+#[derive(Debug)]
+pub struct Bare {
+    received: Arc<Received>,
+    leave: mpsc::UnboundedSender<TransportEvent>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Received {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    joined: bool,
+    done: bool,
+    /// Identity and source by track sid.
+    tracks: HashMap<String, (String, TrackSource)>,
+    frames: HashMap<String, Vec<Vec<u8>>>,
+    refusals: Vec<String>,
+}
+
+impl Bare {
+    /// Joins with `token` and sends `streams`: at most one of sound and one of pictures.
+    pub fn join(url: &str, token: &str, streams: Vec<Stream>) -> Self {
+        gst::init().expect("GStreamer starts");
+        roomseal_media::plugin_register_static().expect("the plugin's elements can be registered");
+        let config = Config {
+            server: ServerUrl::parse(url, Plaintext::LoopbackOnly)
+                .expect("the test's server has a valid address"),
+            trust: Trust::default(),
+            tokens: TokenSource::Given(
+                Token::parse(token).expect("the test's token is well-formed"),
+            ),
+            client: Client::default(),
+        };
+        let received = Arc::new(Received::default());
+        let (leave, events) = mpsc::unbounded_channel();
+        let (shared, to_self) = (Arc::clone(&received), leave.clone());
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime starts");
+            runtime.block_on(take_part(config, streams, shared, to_self, events));
+        });
+        let bare = Self {
+            received,
+            leave,
+            thread: Some(thread),
+        };
+        bare.wait("entry into the room", Duration::from_secs(20), |state| {
+            state.joined
+        });
+        bare
+    }
+
+    /// Waits until at least `count` frames of a track have come, and returns all of them.
+    pub fn frames_of(
+        &self,
+        identity: &str,
+        source: TrackSource,
+        count: usize,
+        within: Duration,
+    ) -> Vec<Vec<u8>> {
+        let of = |state: &State| {
+            let sid = state
+                .tracks
+                .iter()
+                .find(|(_, owner)| *owner == &(identity.to_owned(), source))?
+                .0;
+            state.frames.get(sid).cloned()
+        };
+        let what = format!("{count} frames of {identity}'s {source:?}");
+        self.wait(&what, within, |state| {
+            of(state).is_some_and(|frames| frames.len() >= count)
+        });
+        of(&self.received.lock()).expect("they were there a moment ago")
+    }
+
+    /// What the transport refused so far, in words.
+    pub fn refusals(&self) -> Vec<String> {
+        self.received.lock().refusals.clone()
+    }
+
+    fn wait(&self, what: &str, within: Duration, done: impl Fn(&State) -> bool) {
+        let deadline = Instant::now() + within;
+        let mut state = self.received.lock();
+        while !done(&state) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let counts: HashMap<_, _> = state
+                .frames
+                .iter()
+                .map(|(sid, frames)| (sid, frames.len()))
+                .collect();
+            assert!(
+                !left.is_zero() && !state.done,
+                "bare participant: no {what} within {within:?}; tracks {:?}, frames {counts:?}, refused {:?}",
+                state.tracks,
+                state.refusals
+            );
+            state = self
+                .received
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        // A refusal of nobody: the word for leaving.
+        let _ = self
+            .leave
+            .send(TransportEvent::RemoteTrackEnded { sid: LEAVE.into() });
+        if let Some(thread) = self.thread.take() {
+            // Its own panic has been printed already.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// No service gives a track this sid.
+const LEAVE: &str = "leave";
+
+impl Received {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.lock());
+        self.changed.notify_all();
+    }
+
+    fn note(&self, participants: &[Participant]) {
+        self.change(|state| {
+            for participant in participants {
+                for track in &participant.tracks {
+                    state.tracks.insert(
+                        track.sid.clone(),
+                        (participant.identity.clone(), track.source),
+                    );
+                }
+            }
+        });
+    }
+}
+
+async fn take_part(
+    config: Config,
+    streams: Vec<Stream>,
+    received: Arc<Received>,
+    to_self: mpsc::UnboundedSender<TransportEvent>,
+    mut of_transport: mpsc::UnboundedReceiver<TransportEvent>,
+) {
+    let (handle, mut of_service) = LiveKit::connect(config);
+    let mut transport: Option<Arc<WebRtcBin>> = None;
+    let mut published = 0;
+    loop {
+        tokio::select! {
+            event = of_service.recv() => match event {
+                None | Some(Event::Disconnected { will_retry: false, .. }) => break,
+                Some(Event::Joined(info)) => {
+                    let made = Arc::new(connect(&received, &to_self, info.sif_trailer.clone()));
+                    for (number, stream) in (0..).zip(&streams) {
+                        handle.add_track(declare(made.as_ref(), LocalTrackId(number), stream));
+                    }
+                    published = 0;
+                    transport = Some(made);
+                    received.note(&info.others);
+                    received.change(|state| state.joined = true);
+                }
+                Some(Event::Participants(participants)) => received.note(&participants),
+                Some(Event::TrackPublished { .. }) => {
+                    published += 1;
+                    if let Some(transport) = &transport && published == streams.len() {
+                        transport.negotiate();
+                    }
+                }
+                Some(Event::Offer(offer)) => if let Some(transport) = &transport {
+                    transport.remote_offer(RemoteOffer {
+                        sdp: offer.sdp,
+                        id: offer.id,
+                        mid_to_track: offer.mid_to_track.into_iter().collect(),
+                    });
+                },
+                Some(Event::Answer(answer)) => if let Some(transport) = &transport {
+                    transport.remote_answer(answer.sdp, answer.id);
+                },
+                Some(Event::Trickle { target, init_json, .. }) => if let Some(transport) = &transport {
+                    let target = match target {
+                        livekit::Target::Publisher => Target::Publisher,
+                        livekit::Target::Subscriber => Target::Subscriber,
+                    };
+                    transport.remote_candidate(target, init_json);
+                },
+                Some(_) => {}
+            },
+            event = of_transport.recv() => match event {
+                None => break,
+                Some(TransportEvent::RemoteTrackEnded { sid }) if *sid == *LEAVE => break,
+                Some(TransportEvent::LocalOffer { sdp, id }) => handle.offer(sdp, id),
+                Some(TransportEvent::LocalAnswer { sdp, id }) => handle.answer(sdp, id),
+                Some(TransportEvent::LocalCandidate { target, init_json }) => {
+                    let target = match target {
+                        Target::Publisher => livekit::Target::Publisher,
+                        Target::Subscriber => livekit::Target::Subscriber,
+                    };
+                    handle.trickle(target, init_json, false);
+                }
+                Some(TransportEvent::Connected { target: Target::Publisher }) => if let Some(transport) = &transport {
+                    for (number, stream) in (0..).zip(&streams) {
+                        send(Arc::downgrade(transport), LocalTrackId(number), stream.clone());
+                    }
+                },
+                Some(TransportEvent::Refused { reason }) => {
+                    received.change(|state| state.refusals.push(reason.to_string()));
+                }
+                Some(_) => {}
+            },
+        }
+    }
+    handle.leave();
+    if let Some(transport) = transport {
+        transport.close();
+    }
+    received.change(|state| state.done = true);
+}
+
+fn connect(
+    received: &Arc<Received>,
+    to_self: &mpsc::UnboundedSender<TransportEvent>,
+    sif_trailer: Vec<u8>,
+) -> WebRtcBin {
+    let (received, to_self) = (Arc::clone(received), to_self.clone());
+    let config = WebRtcConfig {
+        loopback: true,
+        sif_trailer,
+        ..WebRtcConfig::default()
+    };
+    let events = move |event| match event {
+        TransportEvent::Frame { sid, buffer } => {
+            let bytes = buffer
+                .map_readable()
+                .expect("system memory is readable")
+                .to_vec();
+            received.change(|state| state.frames.entry(sid.to_string()).or_default().push(bytes));
+        }
+        // The loop has ended: nobody is interested any more.
+        other => drop(to_self.send(other)),
+    };
+    WebRtcBin::new(config, Arc::new(events)).expect("the transport can be made")
+}
+
+fn declare(transport: &dyn Transport, local: LocalTrackId, stream: &Stream) -> AddTrack {
+    let sound = stream.codec == Codec::Opus;
+    let size = (!sound).then_some((640, 272));
+    let track = PublishTrack {
+        local,
+        codec: stream.codec,
+        stream: if sound { "microphone" } else { "camera" }.to_owned(),
+        size,
+        framerate: (!sound).then_some(25),
+    };
+    let (width, height) = size.unwrap_or_default();
+    AddTrack {
+        cid: transport
+            .add_track(track)
+            .expect("a new transport takes tracks"),
+        kind: if sound {
+            TrackKind::Audio
+        } else {
+            TrackKind::Video
+        },
+        source: if sound {
+            TrackSource::Microphone
+        } else {
+            TrackSource::Camera
+        },
+        name: String::new(),
+        width,
+        height,
+        layers: size
+            .map(|_| Layer {
+                quality: Quality::High,
+                width,
+                height,
+                bitrate: 1_500_000,
+                rid: String::new(),
+            })
+            .into_iter()
+            .collect(),
+        muted: false,
+        disable_red: true,
+        encryption: stream.encryption,
+        stream: String::new(),
+    }
+}
+
+/// Sends in real time, until the transport is gone.
+fn send(transport: std::sync::Weak<WebRtcBin>, local: LocalTrackId, stream: Stream) {
+    thread::spawn(move || {
+        let mut due = Instant::now();
+        for frame in stream.frames.iter().cycle() {
+            let Some(transport) = transport.upgrade() else {
+                return;
+            };
+            let mut buffer = gst::Buffer::from_slice(frame.bytes.clone());
+            let new = buffer.get_mut().expect("a new buffer has one owner");
+            new.set_pts(clock::now());
+            if !frame.key {
+                new.set_flags(gst::BufferFlags::DELTA_UNIT);
+            }
+            transport.push(local, buffer);
+            drop(transport);
+            due += stream.interval;
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+        }
+    });
+}
