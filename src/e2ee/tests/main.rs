@@ -8,4 +8,3 @@ mod frames;
 mod h264;
 mod reference;
 mod secrets;
-mod vectors;
