@@ -15,17 +15,28 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::{Log, LogFormat};
+use crate::status::screen;
+
+/// Whose lines the level is about; of others only warnings are of interest here.
+const OWN: [&str; 6] = [
+    "gstroomseal",
+    "roomseal_appliance",
+    "roomseal_e2ee",
+    "roomseal_meeting",
+    "roomseal_panel",
+    "roomseal_service",
+];
 
 /// Starts logging for the whole process. A second call changes nothing.
 pub fn start(log: &Log) {
     // RUST_LOG is not read: what is logged has to be seen in the configuration.
-    let filter = EnvFilter::new(format!(
-        "warn,gstroomseal={0},roomseal_appliance={0},roomseal_e2ee={0},roomseal_meeting={0},roomseal_panel={0},roomseal_service={0}",
-        log.level
-    ));
+    let filter = OWN.iter().fold("warn".to_owned(), |filter, target| {
+        format!("{filter},{target}={}", log.level)
+    });
+    let filter = EnvFilter::new(filter);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(screen::Above);
     let format = match log.format {
         LogFormat::Auto if under_journald() => LogFormat::Journal,
         LogFormat::Auto => LogFormat::Text,
@@ -35,7 +46,7 @@ pub fn start(log: &Log) {
         LogFormat::Journal => builder.event_format(Journal).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
         LogFormat::Auto | LogFormat::Text => builder
-            .with_ansi(std::io::stderr().is_terminal())
+            .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
             .with_target(false)
             .try_init(),
     };

@@ -4,6 +4,7 @@
 //! The daemon holds a [`Publisher`] and changes the status in place; every view holds a `watch::Receiver`. The socket
 //! ([`socket`]) speaks one JSON object per line; [`view`] draws the same value on a terminal.
 
+pub mod screen;
 pub mod socket;
 pub mod view;
 

@@ -430,6 +430,18 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_breaks_off_anywhere_is_refused_with_its_name() {
+        for (end, _) in SIM.char_indices() {
+            if let Err(error) = Board::parse("board.toml", &SIM[..end]) {
+                assert!(
+                    error.to_string().starts_with("board.toml"),
+                    "{end}: {error}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn a_board_that_is_not_there_lists_those_that_are() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("mine")).unwrap();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `roomseal status`: the state of the running box.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ impl StatusArgs {
             .map_err(|_| no_box("it is silent".to_owned()))?
             .map_err(|error| no_box(error.to_string()))?;
         let mut out = io::stdout();
-        let mut view = View::new(out.is_terminal());
+        let mut view = View::new();
         let mut first = true;
         loop {
             let answer = if first {
@@ -77,14 +77,16 @@ impl StatusArgs {
                 None => return Ok(()),
             };
             first = false;
-            let text = match (self.json, self.watch) {
+            let written = match (self.json, self.watch) {
                 (true, _) => {
-                    serde_json::to_string(&status).context("the status cannot be written")? + "\n"
+                    let line =
+                        serde_json::to_string(&status).context("the status cannot be written")?;
+                    writeln!(out, "{line}").and_then(|()| out.flush())
                 }
-                (false, true) => view.next(&status),
-                (false, false) => table(&status),
+                (false, true) => view.show(&status),
+                (false, false) => out.write_all(table(&status).as_bytes()),
             };
-            match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            match written {
                 Ok(()) => {}
                 // Whoever reads has seen enough.
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Participant, RemoteTrack, Status};
+use super::{Participant, RemoteTrack, Status, screen};
 use crate::supervise::Stop;
 use crate::text::{plain, short};
 
@@ -20,12 +20,10 @@ const REDRAW: Duration = Duration::from_millis(500);
 /// # Errors
 /// When standard output fails, except for a reader that went away.
 pub async fn show(mut status: watch::Receiver<Status>, stop: Stop) -> anyhow::Result<()> {
-    let mut out = io::stdout();
-    let live = out.is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
-    let mut view = View::new(live);
+    let mut view = View::new();
     loop {
-        let text = view.next(&status.borrow_and_update());
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        let written = view.show(&status.borrow_and_update());
+        match written {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 stop.asked().await;
@@ -38,7 +36,7 @@ pub async fn show(mut status: watch::Receiver<Status>, stop: Stop) -> anyhow::Re
             () = stop.asked() => return Ok(()),
             changed = status.changed() => if changed.is_err() { return Ok(()) },
         }
-        if live {
+        if view.is_live() {
             tokio::select! {
                 () = stop.asked() => return Ok(()),
                 () = tokio::time::sleep_until(drawn + REDRAW) => {}
@@ -47,55 +45,75 @@ pub async fn show(mut status: watch::Receiver<Status>, stop: Stop) -> anyhow::Re
     }
 }
 
-/// What to write next for a status.
+/// Standard output as a view.
 #[derive(Debug)]
-pub struct View {
-    live: bool,
-    /// Lines of the table that stands on the terminal.
-    standing: usize,
-    said: Vec<String>,
+pub enum View {
+    /// A table drawn over itself.
+    Live,
+    /// What is new, line by line.
+    Lines(Lines),
 }
 
 impl View {
-    /// `live`: a table drawn over itself; otherwise lines.
-    pub fn new(live: bool) -> Self {
-        Self {
-            live,
-            standing: 0,
-            said: Vec::new(),
+    /// Live on a terminal that can be drawn on, lines otherwise.
+    pub fn new() -> Self {
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        if io::stdout().is_terminal() && !dumb {
+            Self::Live
+        } else {
+            Self::Lines(Lines::default())
         }
     }
 
-    /// The bytes to write for `status`.
-    pub fn next(&mut self, status: &Status) -> String {
-        if self.live {
-            let table = table(status);
-            let mut text = String::new();
-            if self.standing > 0 {
-                // Up, then clear to the end: what scrolled away before stays as it is.
-                let _ = write!(text, "\x1b[{}A\x1b[J", self.standing);
+    /// Whether it is drawn over itself.
+    pub fn is_live(&self) -> bool {
+        matches!(self, Self::Live)
+    }
+
+    /// Shows `status`.
+    ///
+    /// # Errors
+    /// When standard output fails.
+    pub fn show(&mut self, status: &Status) -> io::Result<()> {
+        match self {
+            Self::Live => screen::draw(&table(status)),
+            Self::Lines(lines) => {
+                let mut out = io::stdout().lock();
+                out.write_all(lines.next(status).as_bytes())?;
+                out.flush()
             }
-            text.push_str(&table);
-            self.standing = table.lines().count();
-            return text;
         }
-        let lines = facts(status);
-        let new: Vec<&String> = lines
-            .iter()
-            .filter(|line| !self.said.contains(line))
-            .collect();
+    }
+}
+
+impl Default for View {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Remembers what was said, to say only what is new.
+#[derive(Debug, Default)]
+pub struct Lines {
+    said: Vec<String>,
+}
+
+impl Lines {
+    /// The lines to write for `status`.
+    pub fn next(&mut self, status: &Status) -> String {
+        let facts = facts(status);
         let mut text = String::new();
-        for line in new {
-            let _ = writeln!(text, "{line}");
+        for fact in facts.iter().filter(|fact| !self.said.contains(fact)) {
+            let _ = writeln!(text, "{fact}");
         }
-        for gone in self.said.iter().filter(|line| !lines.contains(line)) {
+        for gone in self.said.iter().filter(|fact| !facts.contains(fact)) {
             // A fact that only changed its value was said above under the same subject.
             let subject = subject(gone);
-            if !lines.iter().any(|line| self::subject(line) == subject) {
+            if !facts.iter().any(|fact| self::subject(fact) == subject) {
                 let _ = writeln!(text, "{subject}: gone");
             }
         }
-        self.said = lines;
+        self.said = facts;
         text
     }
 }
@@ -298,9 +316,9 @@ mod tests {
 
     #[test]
     fn names_cannot_move_the_cursor() {
-        let live = View::new(true).next(&meeting());
-        assert!(!live.contains('\x1b'), "{live:?}");
-        let lines = View::new(false).next(&meeting());
+        let table = table(&meeting());
+        assert!(!table.contains('\x1b'), "{table:?}");
+        let lines = Lines::default().next(&meeting());
         assert!(!lines.contains('\x1b'), "{lines:?}");
         assert!(
             lines.contains("Al\u{fffd}[2Jice (alice) camera: verified"),
@@ -310,27 +328,19 @@ mod tests {
 
     #[test]
     fn lines_are_written_once_and_counters_write_none() {
-        let mut view = View::new(false);
+        let mut lines = Lines::default();
         let mut status = meeting();
-        assert!(!view.next(&status).is_empty());
+        assert!(!lines.next(&status).is_empty());
         status.participants[0].tracks[0].opened = 13;
-        assert_eq!(view.next(&status), "");
+        assert_eq!(lines.next(&status), "");
         status.participants[0].tracks[0].text = "cannot open".to_owned();
         assert_eq!(
-            view.next(&status),
+            lines.next(&status),
             "Al\u{fffd}[2Jice (alice) camera: cannot open\n"
         );
         status.participants.clear();
-        let gone = view.next(&status);
+        let gone = lines.next(&status);
         assert!(gone.contains("Al\u{fffd}[2Jice (alice): gone\n"), "{gone}");
-    }
-
-    #[test]
-    fn a_live_table_is_drawn_over_the_one_before() {
-        let mut view = View::new(true);
-        let first = view.next(&meeting());
-        let second = view.next(&meeting());
-        assert!(second.starts_with(&format!("\x1b[{}A\x1b[J", first.lines().count())));
     }
 
     #[test]
@@ -338,7 +348,7 @@ mod tests {
         let mut status = meeting();
         status.insecure_lan = true;
         status.e2ee_required = false;
-        for shown in [table(&status), View::new(false).next(&status)] {
+        for shown in [table(&status), Lines::default().next(&status)] {
             assert!(shown.contains("NOT PROTECTED"), "{shown}");
             assert!(shown.contains("NOT REQUIRED"), "{shown}");
         }

@@ -7,6 +7,8 @@ use roomseal_appliance::config::{
     Camera, Config, LogFormat, Microphone, Overrides, SAMPLE, Screen, Speaker,
 };
 
+use proptest::prelude::*;
+
 use crate::program::{Place, Ran};
 
 /// A place with the sample and the secrets it names.
@@ -358,4 +360,34 @@ fn an_invitation_is_for_its_reader_only_and_names_the_line_to_type() {
     let again = place.roomseal(&invite, b"");
     again.refused(1, "cannot write guest.invite");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+}
+
+proptest! {
+    #[test]
+    fn a_damaged_file_is_refused_or_read_but_never_fatal(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), 0..40usize, "[a-z\"=#\\[\\]\n\u{e4}0-9.-]{0,6}"), 1..4),
+    ) {
+        let place = Place::new();
+        place.secret("api-secret", "a secret of at least 32 characters");
+        place.secret("key.hex", "00112233445566778899aabbccddeeff");
+        // A raw key, because a passphrase is slow to derive from on purpose.
+        let mut text = SAMPLE.replace("passphrase-file = \"passphrase\"", "raw-key-hex-file = \"key.hex\"");
+        for (at, length, insert) in edits {
+            let mut start = at.index(text.len());
+            while !text.is_char_boundary(start) {
+                start -= 1;
+            }
+            let mut end = (start + length).min(text.len());
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            text.replace_range(start..end.max(start), &insert);
+        }
+        if let Err(error) = Config::parse("box.toml", &text, place.path(), &Overrides::default()) {
+            let shown = error.to_string();
+            prop_assert!(shown.starts_with("box.toml"), "{}", shown);
+            prop_assert!(shown.contains("; "), "no advice: {}", shown);
+            prop_assert_eq!(shown.lines().count(), 1, "{}", shown);
+        }
+    }
 }
