@@ -94,9 +94,6 @@ pub const WAYLAND_SCREEN: &[&str] = &["waylandsink"];
 /// A window on a desktop.
 pub const WINDOW: &[&str] = &["autovideosink"];
 
-/// A recording and its snapshots.
-pub const RECORD: &[&str] = &["filesink", "matroskamux", "pngenc"];
-
 /// Starts GStreamer and registers our elements; safe to call from anywhere, any number of times.
 ///
 /// # Errors
@@ -399,7 +396,6 @@ mod tests {
             KMS_SCREEN,
             WAYLAND_SCREEN,
             WINDOW,
-            RECORD,
         ];
         for element in purposes.into_iter().flatten() {
             let ours = gst::ElementFactory::find(element)

@@ -5,12 +5,14 @@
 //! One pipeline with a fixed number of inputs: `max_tiles` seats and one shared screen. Inputs are
 //! moved, hidden and given to another participant, but never added or removed while it runs.
 
+use std::cell::RefCell;
+
 use gst::prelude::*;
 
 use super::config::{Display, PresentConfig, PresentError, TrackState};
 use super::label;
 use super::layout::{Rect, Size};
-use super::pipeline::{Running, build_error, chain, make, source};
+use super::pipeline::{Running, build_error, chain, count_from, make, source};
 use crate::clock;
 
 /// Pictures that may wait for an input.
@@ -47,7 +49,11 @@ pub(super) struct Place {
 }
 
 #[derive(Debug)]
-struct Caption(gst::Element);
+struct Caption {
+    overlay: gst::Element,
+    /// Drawing text takes longer than seeing that it is the same.
+    drawn: RefCell<(String, u32, u32)>,
+}
 
 impl Composer {
     /// Starts showing (black, at first); `None` when there is nowhere to show.
@@ -76,16 +82,17 @@ impl Composer {
             .collect::<Result<_, _>>()?;
         let convert = make(what, "videoconvert")?;
         let mut row: Vec<&gst::Element> = vec![&compositor, &filter];
-        row.extend(captions.iter().map(|caption| &caption.0));
+        row.extend(captions.iter().map(|caption| &caption.overlay));
         row.extend([&convert, &sink]);
         let pipeline = gst::Pipeline::new();
+        let begin = clock::now();
         chain(what, &pipeline, &row)?;
 
         let delay = i64::try_from(config.playout_delay.as_nanos()).unwrap_or(i64::MAX);
         let places = (0..config.max_tiles + 1)
-            .map(|_| Place::new(&pipeline, &compositor, delay))
+            .map(|_| Place::new(&pipeline, &compositor, delay, begin))
             .collect::<Result<_, _>>()?;
-        let running = Running::start(pipeline, what, failed)?;
+        let running = Running::start_at(begin, pipeline, what, failed)?;
         Ok(Some(Self {
             places,
             captions,
@@ -141,10 +148,12 @@ impl Place {
         pipeline: &gst::Pipeline,
         compositor: &gst::Element,
         delay: i64,
+        begin: gst::ClockTime,
     ) -> Result<Self, PresentError> {
         let what = "display";
         let source = source(MOST_WAITING);
         source.set_min_latency(delay);
+        count_from(&source, begin);
         pipeline
             .add(&source)
             .map_err(|error| build_error(what, &error))?;
@@ -219,16 +228,24 @@ impl Caption {
         overlay.set_property_from_str("line-alignment", "left");
         overlay.set_property_from_str("wrap-mode", "none");
         overlay.set_property("text", "");
-        Ok(Self(overlay))
+        Ok(Self {
+            overlay,
+            drawn: RefCell::default(),
+        })
     }
 
     /// Writes plain text with its corner at these pixels.
     fn set(&self, text: &str, x: u32, y: u32) {
+        let wanted = (label::markup(text), x, y);
+        if *self.drawn.borrow() == wanted {
+            return;
+        }
         // Room for the shade, which is drawn around the text.
         let pad = |pixels: u32| i32::try_from(pixels).unwrap_or(i32::MAX).saturating_add(4);
-        self.0.set_property("xpad", pad(x));
-        self.0.set_property("ypad", pad(y));
-        self.0.set_property("text", label::markup(text));
+        self.overlay.set_property("xpad", pad(x));
+        self.overlay.set_property("ypad", pad(y));
+        self.overlay.set_property("text", &wanted.0);
+        self.drawn.replace(wanted);
     }
 }
 

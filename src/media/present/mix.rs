@@ -5,7 +5,8 @@
 use gst::prelude::*;
 
 use super::config::{PresentConfig, PresentError, Speaker};
-use super::pipeline::{Running, build_error, chain, make, source};
+use super::pipeline::{Running, build_error, chain, count_from, make, source};
+use crate::clock;
 
 /// Name of the `webrtcechoprobe` before the loudspeaker. The echo canceller of the microphone
 /// finds it by this name, in whatever pipeline it is; there is one per process.
@@ -25,6 +26,7 @@ pub(super) struct Mixer {
     mixer: gst::Element,
     pipeline: gst::Pipeline,
     delay: gst::ClockTime,
+    begin: gst::ClockTime,
     _running: Running,
 }
 
@@ -46,11 +48,15 @@ impl Mixer {
             return Ok(None);
         };
         let pipeline = gst::Pipeline::new();
+        let delay = gst::ClockTime::try_from(config.playout_delay)
+            .map_err(|error| build_error(what, &error))?;
         crate::plugins::require(&["audiomixer"]).map_err(|error| build_error(what, &error))?;
         let mixer = gst::ElementFactory::make("audiomixer")
             // It plays on when a voice, or every voice, falls silent.
             .property("force-live", true)
             .property("ignore-inactive-pads", true)
+            // Inputs come while it runs, when it is too late to learn that they are delayed.
+            .property("min-upstream-latency", delay)
             .build()
             .map_err(|error| build_error(what, &error))?;
         let filter = make(what, "capsfilter")?;
@@ -76,13 +82,14 @@ impl Mixer {
                 &[&mixer, &filter, &convert, &resample, &sink],
             )?;
         }
-        let running = Running::start(pipeline.clone(), what, failed)?;
+        let begin = clock::now();
+        let running = Running::start_at(begin, pipeline.clone(), what, failed)?;
         Ok(Some(Self {
             inputs: Vec::new(),
             mixer,
             pipeline,
-            delay: gst::ClockTime::try_from(config.playout_delay)
-                .map_err(|error| build_error(what, &error))?,
+            delay,
+            begin,
             _running: running,
         }))
     }
@@ -101,6 +108,7 @@ impl Mixer {
         let what = "speaker";
         let source = source(MOST_WAITING);
         source.set_caps(Some(&caps()));
+        count_from(&source, self.begin);
         source.set_min_latency(i64::try_from(self.delay.nseconds()).unwrap_or(i64::MAX));
         self.pipeline
             .add(&source)

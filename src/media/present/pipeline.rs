@@ -2,12 +2,12 @@
 
 //! What all pipelines of the presentation have in common.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use gst::prelude::*;
 
 use super::config::PresentError;
-use super::feed::Feed;
+use super::feed::{Feed, lock};
 use crate::clock;
 
 /// A running pipeline that is taken down when dropped. Its errors go to one function and nowhere
@@ -22,25 +22,59 @@ impl Running {
         what: &str,
         failed: impl Fn(String) + Send + Sync + 'static,
     ) -> Result<Self, PresentError> {
+        Self::start_at(gst::ClockTime::ZERO, pipeline, what, failed)
+    }
+
+    /// The same, for a pipeline whose time begins at `begin` on the shared clock. One that mixes
+    /// produces everything from the beginning of its time, be that hours ago.
+    pub(super) fn start_at(
+        begin: gst::ClockTime,
+        pipeline: gst::Pipeline,
+        what: &str,
+        failed: impl Fn(String) + Send + Sync + 'static,
+    ) -> Result<Self, PresentError> {
         clock::join(&pipeline);
+        let shared = pipeline.base_time().unwrap_or_default();
+        pipeline.set_base_time(shared + begin);
         let running = Self(pipeline);
         let bus = running.0.bus().expect("every pipeline has a bus");
+        let first_error = Arc::new(Mutex::new(None::<String>));
+        let (noted, weak) = (Arc::clone(&first_error), running.0.downgrade());
         // Nobody polls this bus: whatever is not dropped here would pile up.
         bus.set_sync_handler(move |_, message| {
-            if let gst::MessageView::Error(error) = message.view() {
-                let source = error
-                    .src()
-                    .map(|source| source.name().to_string())
-                    .unwrap_or_default();
-                failed(format!("{source}: {}", error.error()));
+            match message.view() {
+                gst::MessageView::Error(error) => {
+                    let source = error
+                        .src()
+                        .map(|source| source.name().to_string())
+                        .unwrap_or_default();
+                    let reason = format!("{source}: {}", error.error());
+                    lock(&noted).get_or_insert_with(|| reason.clone());
+                    failed(reason);
+                }
+                // Not from the streaming thread, which may hold what this needs.
+                gst::MessageView::Latency(_) => {
+                    if let Some(pipeline) = weak.upgrade() {
+                        pipeline.call_async(|pipeline| {
+                            let _ = pipeline.recalculate_latency();
+                        });
+                    }
+                }
+                _ => {}
             }
             gst::BusSyncReply::Drop
         });
-        running
-            .0
-            .set_state(gst::State::Playing)
-            .map_err(|error| build_error(what, &error))?;
-        Ok(running)
+        match running.0.set_state(gst::State::Playing) {
+            Ok(_) => Ok(running),
+            Err(error) => {
+                // What an element said is more use than that it said no.
+                let said = lock(&first_error).take();
+                Err(build_error(
+                    what,
+                    &said.unwrap_or_else(|| error.to_string()),
+                ))
+            }
+        }
     }
 }
 
@@ -92,6 +126,12 @@ pub(super) fn source(most: u64) -> gst_app::AppSrc {
         .max_bytes(0)
         .leaky_type(gst_app::AppLeakyType::Downstream)
         .build()
+}
+
+/// Makes a source of shared time fit a pipeline whose time begins at `begin`.
+pub(super) fn count_from(source: &gst_app::AppSrc, begin: gst::ClockTime) {
+    let pad = source.static_pad("src").expect("appsrc has a source pad");
+    pad.set_offset(-i64::try_from(begin.nseconds()).unwrap_or(i64::MAX));
 }
 
 /// Passes the requests for a key frame on that come up a pipeline to its source.

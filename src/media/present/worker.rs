@@ -29,7 +29,7 @@ use crate::record::snapshot::{Picture, Snapshots};
 const TICK: Duration = Duration::from_millis(100);
 
 /// A display or speaker that failed is tried again after this.
-const OUTPUT_RETRY: Duration = Duration::from_secs(5);
+const OUTPUT_RETRY: Duration = Duration::from_secs(3);
 
 /// An output that ran this long after a failure works again.
 const OUTPUT_PROVED: Duration = Duration::from_secs(2);

@@ -246,6 +246,9 @@ impl Library {
                     && let Some(participant) = self.participants.get_mut(&owner)
                 {
                     participant.ended(id, &self.events)?;
+                    if participant.is_gone() {
+                        self.participants.remove(&owner);
+                    }
                 }
             }
             Message::Frame(frame) => {

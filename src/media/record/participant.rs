@@ -17,6 +17,9 @@ use crate::present::{EventSink, PresentEvent, label};
 /// A first file waits this long for the tracks that were announced.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// After this long without a frame what has been collected is written.
+const SILENCE: Duration = Duration::from_secs(1);
+
 /// Frames kept while it waits: three seconds of four busy tracks.
 const MOST_PENDING: usize = 1_000;
 
@@ -48,6 +51,7 @@ struct Segment {
     /// Tracks by their number in the file, and whether a first frame has been written.
     tracks: Vec<(u64, bool)>,
     begin: gst::ClockTime,
+    written: Instant,
 }
 
 impl Participant {
@@ -76,6 +80,11 @@ impl Participant {
             format,
             heard: false,
         });
+    }
+
+    /// Whether nothing is left of it.
+    pub(super) fn is_gone(&self) -> bool {
+        self.tracks.is_empty()
     }
 
     /// A track is gone; the file ends with the last one.
@@ -139,6 +148,13 @@ impl Participant {
         directory: &Path,
         events: &EventSink,
     ) -> io::Result<()> {
+        if let Some(file) = &mut self.file
+            && now.duration_since(file.written) >= SILENCE
+        {
+            // Nobody speaks and nothing moves: what was said last should be on disk.
+            file.written = now;
+            file.writer.flush()?;
+        }
         let Some(since) = self.pending_since else {
             return Ok(());
         };
@@ -204,6 +220,7 @@ impl Participant {
             writer,
             tracks,
             begin,
+            written: Instant::now(),
         });
         Ok(())
     }
@@ -287,6 +304,7 @@ impl Segment {
             return Ok(());
         }
         *begun = true;
+        self.written = Instant::now();
         let (Some(pts), Ok(data)) = (frame.buffer.pts(), frame.buffer.map_readable()) else {
             return Ok(());
         };

@@ -14,6 +14,19 @@ pub fn is_key_frame(frame: &[u8]) -> bool {
     units(frame).any(|unit| kind(unit) == IDR)
 }
 
+/// The largest picture that the sequence parameter sets in an access unit allow. `None` when there
+/// are none; one that cannot be read counts as larger than anything.
+pub fn largest_picture(frame: &[u8]) -> Option<Size> {
+    const BEYOND: Size = Size {
+        width: u32::MAX,
+        height: u32::MAX,
+    };
+    units(frame)
+        .filter(|unit| kind(unit) == SPS)
+        .map(|sps| picture_size(sps).unwrap_or(BEYOND))
+        .max_by_key(|size| u64::from(size.width) * u64::from(size.height))
+}
+
 /// The same frame with a 4-byte length before each unit, without the parameter sets (a file has
 /// them in its head) and delimiters.
 pub fn with_lengths(frame: &[u8]) -> Vec<u8> {
@@ -300,6 +313,16 @@ mod tests {
             with_lengths(&key_frame()),
             [0, 0, 0, 4, 0x65, 1, 2, 3, 0, 0, 0, 4, 0x65, 4, 5, 0x80]
         );
+    }
+
+    #[test]
+    fn the_largest_picture_counts_and_an_unreadable_one_is_too_large() {
+        assert_eq!(largest_picture(&[0, 0, 1, 0x65, 1]), None);
+        let start: &[u8] = &[0, 0, 0, 1];
+        let both = [start, &SPS_240, start, &SPS_1080].concat();
+        assert_eq!(largest_picture(&both).map(|size| size.width), Some(1920));
+        let cut = [start, &SPS_240, start, &SPS_1080[..9]].concat();
+        assert_eq!(largest_picture(&cut).map(|size| size.width), Some(u32::MAX));
     }
 
     #[test]

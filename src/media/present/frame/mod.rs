@@ -34,10 +34,7 @@ impl FrameKind {
                 let size = vp8::key_frame_size(frame);
                 (size.is_some(), size)
             }
-            Codec::H264 => (
-                h264::is_key_frame(frame),
-                h264::ParameterSets::of(frame).and_then(|sets| sets.size()),
-            ),
+            Codec::H264 => (h264::is_key_frame(frame), h264::largest_picture(frame)),
         };
         Self {
             key,

@@ -12,7 +12,7 @@ use gstroomseal::clock;
 use gstroomseal::elements::framedecrypt::OpenMode;
 use gstroomseal::present::layout::Size;
 use gstroomseal::present::{
-    Display, Present, PresentConfig, PresentEvent, RecordConfig, RemoteTrackSpec, Speaker,
+    Display, Output, Present, PresentConfig, PresentEvent, RecordConfig, RemoteTrackSpec, Speaker,
     TrackSource, TrackState,
 };
 use roomseal_e2ee::{Codec, FrameKey, IvSource, KeyIndex, KeyRing, RawKey, Sealer, Verdict};
@@ -93,6 +93,85 @@ fn an_output_that_cannot_be_described_is_an_error_at_once() {
 }
 
 #[test]
+fn a_display_that_breaks_is_reported_and_tried_again_while_tracks_are_opened_on() {
+    let _alone = alone();
+    let meeting = Meeting::start(PresentConfig {
+        // A display that breaks after a little more than two seconds.
+        display: Display::Elements("identity error-after=150 ! fakesink sync=true".to_owned()),
+        framerate: 60,
+        size: SCREEN,
+        ..PresentConfig::default()
+    });
+    let mut camera = Sender::new(Codec::Vp8, 1);
+    let spec = spec("cam", "ann", Codec::Vp8);
+    meeting.present.add_track(spec, ring(1)).unwrap();
+    let clip = Clip::vp8("red", 5);
+    let output = Output::Display;
+    until("the failure, and that it works again", || {
+        meeting.play(&mut camera, &clip, "cam");
+        let events = meeting.events.lock().unwrap();
+        let failed = events
+            .iter()
+            .position(|event| matches!(event, PresentEvent::OutputFailed { .. }));
+        let works = events
+            .iter()
+            .position(|event| *event == PresentEvent::OutputWorks { output });
+        failed
+            .zip(works)
+            .is_some_and(|(failed, works)| failed < works)
+    });
+    let decoded = meeting.present.stats()["cam"].decoded;
+    until("pictures to be decoded for the new display", || {
+        meeting.play(&mut camera, &clip, "cam");
+        meeting.present.stats()["cam"].decoded > decoded
+    });
+}
+
+#[test]
+fn two_packets_that_are_lost_leave_no_hole_in_the_sound() {
+    let _alone = alone();
+    let files = tempfile::tempdir().unwrap();
+    let mixed = files.path().join("mixed.raw");
+    let meeting = Meeting::start(PresentConfig {
+        speaker: Speaker::Elements(format!(
+            "audioconvert ! audio/x-raw,format=S16LE,rate=48000,channels=1 ! \
+             filesink sync=true buffer-mode=unbuffered location={}",
+            mixed.display()
+        )),
+        ..PresentConfig::default()
+    });
+    let mut ann = Sender::new(Codec::Opus, 1);
+    let spec = spec("a", "ann", Codec::Opus);
+    meeting.present.add_track(spec, ring(1)).unwrap();
+    let begin = clock::now();
+    for (index, frame) in Clip::opus(400, 50).frames.iter().enumerate() {
+        let pts = begin + gst::ClockTime::from_mseconds(20 * index as u64);
+        until("the next packet to be due", || clock::now() >= pts);
+        let sealed = ann.seal(frame, pts);
+        if !(25..27).contains(&index) {
+            meeting.present.push("a", sealed);
+        }
+    }
+    until("the sound to end", || {
+        let sound = samples(&mixed);
+        let tail = sound.len().saturating_sub(9_600);
+        let sounded = sound.iter().any(|s| s.abs() > 500.0);
+        sounded && sound[tail..].iter().all(|s| s.abs() < 50.0)
+    });
+    let sound = samples(&mixed);
+    let first = sound.iter().position(|s| s.abs() > 500.0).unwrap();
+    let last = sound.iter().rposition(|s| s.abs() > 500.0).unwrap();
+    assert!((last - first).abs_diff(48_000) < 3_000, "{}", last - first);
+    // 40 ms are missing; without concealment as long a silence would be heard.
+    let silence = sound[first..last]
+        .split(|s| s.abs() > 100.0)
+        .map(<[f64]>::len)
+        .max()
+        .unwrap();
+    assert!(silence < 960, "a hole of {silence} samples");
+}
+
+#[test]
 fn two_voices_are_mixed_and_one_that_falls_silent_does_not_stop_the_other() {
     let _alone = alone();
     let files = tempfile::tempdir().unwrap();
@@ -111,13 +190,6 @@ fn two_voices_are_mixed_and_one_that_falls_silent_does_not_stop_the_other() {
         let spec = spec(sid, who, Codec::Opus);
         meeting.present.add_track(spec, ring(1)).unwrap();
     }
-    let samples = || {
-        std::fs::read(&mixed)
-            .unwrap_or_default()
-            .chunks_exact(2)
-            .map(|pair| f64::from(i16::from_le_bytes([pair[0], pair[1]])))
-            .collect::<Vec<f64>>()
-    };
     let begin = clock::now();
     for (index, (frame, other)) in low.frames.iter().zip(&high.frames).enumerate() {
         let pts = begin + gst::ClockTime::from_mseconds(20 * index as u64);
@@ -129,9 +201,9 @@ fn two_voices_are_mixed_and_one_that_falls_silent_does_not_stop_the_other() {
         }
     }
     until("a second of sound", || {
-        samples().iter().filter(|s| s.abs() > 500.0).count() > 40_000
+        samples(&mixed).iter().filter(|s| s.abs() > 500.0).count() > 40_000
     });
-    let sound = samples();
+    let sound = samples(&mixed);
     let first = sound.iter().position(|s| s.abs() > 500.0).unwrap();
     let early = &sound[first + 4_800..first + 9_600];
     let late = &sound[first + 19_200..first + 38_400];
@@ -908,6 +980,15 @@ impl Played {
         pipeline.set_state(gst::State::Null).unwrap();
         played
     }
+}
+
+/// What a file of raw samples holds.
+fn samples(path: &Path) -> Vec<f64> {
+    std::fs::read(path)
+        .unwrap_or_default()
+        .chunks_exact(2)
+        .map(|pair| f64::from(i16::from_le_bytes([pair[0], pair[1]])))
+        .collect()
 }
 
 /// Power at one frequency (Goertzel), for 48 000 samples per second.
