@@ -13,21 +13,6 @@ const IDR_SLICE: u8 = 5;
 const SPS: u8 = 7;
 const PPS: u8 = 8;
 
-/// The caps of a stream whose key frame this is, to set on an `appsrc` in front of `rtph264pay`.
-///
-/// `frame` is an access unit as `frameencrypt` puts out. None for a frame without parameter sets,
-/// that is for every frame that is no key frame.
-pub fn caps_of_key_frame(frame: &[u8]) -> Option<gst::Caps> {
-    let codec_data = codec_data(header(frame)?)?;
-    Some(
-        gst::Caps::builder("video/x-h264")
-            .field("stream-format", "avc")
-            .field("alignment", "au")
-            .field("codec_data", codec_data)
-            .build(),
-    )
-}
-
 /// The units in front of the first slice, with their lengths; none when there is no slice.
 pub(super) fn header(frame: &[u8]) -> Option<&[u8]> {
     let mut rest = frame;
@@ -140,26 +125,21 @@ mod tests {
     }
 
     #[test]
-    fn a_key_frame_tells_its_caps_and_a_delta_frame_does_not() {
+    fn a_key_frame_tells_its_parameter_sets_and_a_delta_frame_does_not() {
         crate::plugins::gst_init().unwrap();
         let key = [
             0, 0, 0, 4, 0x67, 0x42, 0xC0, 0x1F, 0, 0, 0, 2, 0x68, 0xCE, 0, 0, 0, 2, 0x65, 0xB8,
         ];
         assert_eq!(header(&key), Some(&key[..14]));
-        let caps = caps_of_key_frame(&key).unwrap();
-        let codec_data = caps
-            .structure(0)
-            .unwrap()
-            .get::<gst::Buffer>("codec_data")
-            .unwrap();
+        let codec_data = codec_data(header(&key).unwrap()).unwrap();
         assert_eq!(
             codec_data.map_readable().unwrap().as_slice(),
             [
                 1, 0x42, 0xC0, 0x1F, 0xFF, 0xE1, 0, 4, 0x67, 0x42, 0xC0, 0x1F, 1, 0, 2, 0x68, 0xCE
             ]
         );
-        assert!(caps_of_key_frame(&key[14..]).is_none());
         assert_eq!(header(&key[14..]), Some(&[][..]));
+        assert!(super::codec_data(&[]).is_none());
     }
 
     #[test]

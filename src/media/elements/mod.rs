@@ -2,7 +2,7 @@
 
 //! The GStreamer elements that touch frames.
 
-pub mod avc;
+mod avc;
 mod caps;
 mod digest;
 pub mod framedecrypt;

@@ -57,7 +57,9 @@ use gst::prelude::*;
 use gst::subclass::prelude::*;
 use roomseal_e2ee::{FrameKey, KeyIndex};
 
+mod avc_caps;
 mod imp;
+mod state;
 
 /// What `frameencrypt` lets through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
