@@ -54,6 +54,9 @@ pub(super) struct Driver {
     opening: Option<Opening>,
     reader: Option<SplitStream<WebSocket>>,
     writer: Option<Writer>,
+    /// The connection that a resume replaces. The server ends a session whose connection closes
+    /// before the next one is there, so it stays open until then.
+    parked: Option<Writer>,
     events: VecDeque<Event>,
     finished: bool,
 }
@@ -67,6 +70,7 @@ impl Driver {
             opening: None,
             reader: None,
             writer: None,
+            parked: None,
             events: VecDeque::new(),
             finished: false,
         }
@@ -122,22 +126,37 @@ impl Driver {
             };
             self.feed(input);
         }
-        if let Some(writer) = self.writer.take() {
+        for writer in [self.writer.take(), self.parked.take()]
+            .into_iter()
+            .flatten()
+        {
             writer.finish().await;
         }
     }
 
     fn feed(&mut self, input: Input) {
-        let now = self.start.elapsed();
-        for action in self.session.handle(input, now) {
+        let mut stuck = self.act(input);
+        // A lost message would leave the two sides with different ideas: begin a new connection,
+        // whose first messages bring them together again.
+        while stuck {
+            let reason = Reason::Broken("it takes no more messages".into());
+            stuck = self.act(Input::Closed(reason));
+        }
+    }
+
+    /// Carries out what an input leads to. Says whether a message could not be sent.
+    fn act(&mut self, input: Input) -> bool {
+        let mut stuck = false;
+        for action in self.session.handle(input, self.start.elapsed()) {
             match action {
                 Action::Connect(purpose, refreshed) => self.connect(purpose, refreshed),
                 Action::Send(message) => {
                     if let Some(writer) = &self.writer {
-                        writer.send(Message::binary(wire::encode(*message)));
+                        stuck |= !writer.send(Message::binary(wire::encode(*message)));
                     }
                 }
                 Action::Close => self.close(),
+                Action::Park => self.park(),
                 Action::Emit(event) => {
                     log(&event);
                     self.events.push_back(event);
@@ -149,10 +168,10 @@ impl Driver {
                 }
             }
         }
+        stuck
     }
 
     fn connect(&mut self, purpose: Purpose, refreshed: Option<Token>) {
-        self.close();
         let now = SystemTime::now();
         // The server's newer token wins while it is valid; afterwards our own is at least no worse.
         let (token, minted) = match refreshed.filter(|token| token.expired(now).is_none()) {
@@ -179,14 +198,33 @@ impl Driver {
         let (sink, stream) = socket.split();
         self.reader = Some(stream);
         self.writer = Some(Writer::start(sink));
+        if let Some(old) = self.parked.take() {
+            tokio::spawn(old.finish());
+        }
     }
 
     fn close(&mut self) {
         self.opening = None;
         self.reader = None;
-        // Says goodbye by itself as far as it still can.
-        if let Some(writer) = self.writer.take() {
+        // They say goodbye by themselves as far as they still can.
+        for writer in [self.writer.take(), self.parked.take()]
+            .into_iter()
+            .flatten()
+        {
             tokio::spawn(writer.finish());
+        }
+    }
+
+    fn park(&mut self) {
+        self.opening = None;
+        self.reader = None;
+        // One that never came to speak is closed; the one before it is still worth keeping.
+        match (self.parked.take(), self.writer.take()) {
+            (Some(old), Some(new)) => {
+                self.parked = Some(old);
+                tokio::spawn(new.finish());
+            }
+            (old, new) => self.parked = old.or(new),
         }
     }
 }
@@ -212,12 +250,10 @@ impl Writer {
         Self { queue, task }
     }
 
-    /// Queues a message. When the queue is full or the writer has ended the connection is as good
-    /// as gone, which silence will tell.
-    fn send(&self, message: Message) {
-        if self.queue.try_send(message).is_err() {
-            warn!("a signalling message was dropped: the connection takes none");
-        }
+    /// Queues a message. `false` when the queue is full or the writer has ended: the connection is
+    /// as good as gone.
+    fn send(&self, message: Message) -> bool {
+        self.queue.try_send(message).is_ok()
     }
 
     /// Writes what is queued and a close frame, within reason.

@@ -63,6 +63,7 @@ pub use self::{
     secret::Secret,
     tls::{CertificateHash, Trust},
     token::{Claims, Mint, Token, TokenSource},
+    wording::harmless,
 };
 
 /// Events that wait in the channel before the session holds them back itself.

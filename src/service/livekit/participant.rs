@@ -8,14 +8,16 @@ use std::collections::BTreeMap;
 
 use livekit_protocol as proto;
 
+use super::wording::harmless;
+
 /// One participant of the room.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Participant {
     /// Session id, `PA_...`; new at every full re-join.
     pub sid: String,
-    /// The stable name the token was made for.
+    /// The stable name the token was made for. As it came: see [`super::harmless`] before showing it.
     pub identity: String,
-    /// The name to show; empty when none was given.
+    /// The name to show, cleaned; empty when none was given.
     pub name: String,
     /// Person, recorder, gateway, ...
     pub kind: ParticipantKind,
@@ -83,7 +85,7 @@ pub enum ParticipantState {
 pub struct Track {
     /// `TR_...`.
     pub sid: String,
-    /// Its name, chosen by the publisher; may be empty.
+    /// Its name, chosen by the publisher, cleaned; may be empty.
     pub name: String,
     /// Sound or picture.
     pub kind: TrackKind,
@@ -199,7 +201,7 @@ impl From<proto::ParticipantInfo> for Participant {
             state,
             sid: info.sid,
             identity: info.identity,
-            name: info.name,
+            name: harmless(&info.name),
             metadata: info.metadata,
             attributes: info.attributes.into_iter().collect(),
             // Servers before 1.8 only send seconds.
@@ -235,7 +237,7 @@ impl From<proto::TrackInfo> for Track {
         .collect();
         Self {
             sid: info.sid,
-            name: info.name,
+            name: harmless(&info.name),
             kind: match proto::TrackType::try_from(info.r#type) {
                 Ok(proto::TrackType::Audio) => TrackKind::Audio,
                 Ok(proto::TrackType::Video) => TrackKind::Video,

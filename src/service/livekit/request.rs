@@ -138,6 +138,26 @@ pub(super) enum Wish {
     },
 }
 
+impl Wish {
+    /// What it is, in words.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::AddTrack(_) => "publishing a track",
+            Self::Answer { .. } => "an answer",
+            Self::DataState(_) => "the state of the data channels",
+            Self::Leave => "leaving",
+            Self::Mute { .. } => "muting a track",
+            Self::Offer { .. } => "an offer",
+            Self::Rejoin { .. } => "joining anew",
+            Self::Resume { .. } => "a new connection",
+            Self::Settings(_) => "how a track is shown",
+            Self::Subscribe { .. } => "subscribing to a track",
+            Self::Trickle { .. } => "an ICE candidate",
+            Self::Unpublished { .. } => "the end of a track",
+        }
+    }
+}
+
 impl From<AddTrack> for proto::AddTrackRequest {
     fn from(track: AddTrack) -> Self {
         Self {

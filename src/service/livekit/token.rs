@@ -274,6 +274,23 @@ mod tests {
     }
 
     #[test]
+    fn arbitrary_text_never_panics() {
+        const LETTERS: &[u8] = b"eyJhbGciOi0.-_=..";
+        let mut random = 0x2545_f491_4f6c_dd1d_u64;
+        for length in (0..80).cycle().take(20_000) {
+            let text: String = (0..length)
+                .map(|_| {
+                    random ^= random << 13;
+                    random ^= random >> 7;
+                    random ^= random << 17;
+                    LETTERS[(random >> 33) as usize % LETTERS.len()] as char
+                })
+                .collect();
+            let _ = Token::parse(text);
+        }
+    }
+
+    #[test]
     fn white_space_around_a_token_does_no_harm() {
         let token = mint().token().unwrap();
         let pasted = format!("  {}\n", token.expose());

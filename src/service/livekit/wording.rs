@@ -20,11 +20,12 @@ impl fmt::Display for Ago {
     }
 }
 
-/// A server's text fit for a log line: one line, printable, short, without tokens.
+/// A foreign text fit to be shown: one line, printable, short, without tokens. For names, identities
+/// and messages that others chose.
 ///
 /// A LiveKit server repeats the whole token in its answer to a bad one, so every word that looks
 /// like one is taken out, not only ours.
-pub(super) fn harmless(text: &str) -> String {
+pub fn harmless(text: &str) -> String {
     let line: String = text
         .chars()
         .take(16 * 1024)

@@ -37,6 +37,7 @@ use super::{
     request::{Request, Wish},
     token::Token,
     wire,
+    wording::harmless,
 };
 
 /// How long the server may take from the open WebSocket to its first message.
@@ -85,6 +86,9 @@ pub(super) enum Action {
     Send(Box<signal_request::Message>),
     /// Drop the WebSocket or the attempt; nothing more is expected of it.
     Close,
+    /// Stop listening to the WebSocket and drop any attempt, but keep the WebSocket open until the
+    /// next one is, [`Action::Close`] or [`Action::Finish`].
+    Park,
     /// Tell the owner.
     Emit(Event),
     /// All is over: send what is left, close, end.
@@ -231,6 +235,7 @@ impl Session {
         let until = now + self.backoff.next();
         let stale = now.saturating_sub(self.lost_at) >= RESUME_WINDOW;
         if matches!(purpose, Purpose::Resume { .. }) && stale {
+            self.actions.push(Action::Close);
             self.emit(Event::RestartMedia);
             self.forget();
             self.phase = Phase::Waiting {
@@ -272,7 +277,10 @@ impl Session {
         match &self.phase {
             Phase::Opening { purpose, .. } => {
                 let purpose = purpose.clone();
-                self.actions.push(Action::Close);
+                self.actions.push(match purpose {
+                    Purpose::Join => Action::Close,
+                    Purpose::Resume { .. } => Action::Park,
+                });
                 self.emit(Event::Disconnected {
                     reason,
                     will_retry: true,
@@ -292,7 +300,7 @@ impl Session {
             self.rejoin(reason, now);
             return;
         };
-        self.actions.push(Action::Close);
+        self.actions.push(Action::Park);
         self.lost_at = now;
         self.emit(Event::Reconnecting {
             reason,
@@ -424,8 +432,8 @@ impl Session {
             ping_interval: pings.interval,
             ping_timeout: pings.timeout,
             // The older fields are what servers before 1.2 send.
-            server_version: first_of(server.version, join.server_version),
-            server_region: first_of(server.region, join.server_region),
+            server_version: harmless(&first_of(server.version, join.server_version)),
+            server_region: harmless(&first_of(server.region, join.server_region)),
             publish_codecs: join
                 .enabled_publish_codecs
                 .into_iter()
@@ -500,7 +508,10 @@ impl Session {
                 };
                 self.resume(Reason::Media(which.into()), trouble.into(), now);
             }
-            (Wish::Rejoin { why }, Phase::Live(_)) => self.rejoin(Reason::Media(why), now),
+            // A resume under way is no use to media that cannot go on.
+            (Wish::Rejoin { why }, _) if self.synced.is_some() => {
+                self.rejoin(Reason::Media(why), now);
+            }
             (Wish::Rejoin { .. } | Wish::Resume { .. }, _) => {}
             (wish, Phase::Live(_)) => self.send(wish),
             (wish, _) => self.keep(wish),
@@ -530,7 +541,7 @@ impl Session {
         if self.queue.len() == QUEUE {
             let dropped = self.queue.pop_front();
             self.emit(Event::RequestRefused {
-                request: format!("{dropped:?}"),
+                request: dropped.as_ref().map_or("", Wish::name).into(),
                 reason: "QUEUE_FULL".into(),
                 message: "too much was asked for while there was no connection".into(),
             });

@@ -179,7 +179,7 @@ fn published(cid: &str, sid: &str) -> signal_response::Message {
 /// Loses the connection and brings the session back to where the server speaks first.
 fn lose_and_reopen(table: &mut Table) {
     let actions = table.input(Input::Closed(Reason::Broken("reset".into())));
-    assert!(actions.contains(&Action::Close));
+    assert!(actions.contains(&Action::Park));
     assert!(matches!(
         events(&actions)[..],
         [Event::Reconnecting { resume: true, .. }]
@@ -777,6 +777,29 @@ fn failed_media_gets_a_new_connection() {
         }),
         []
     );
+}
+
+#[test]
+fn media_that_cannot_go_on_turns_a_resume_into_a_join() {
+    let rejoin = || Wish::Rejoin { why: "test".into() };
+    let to_each_phase: [fn(&mut Table); 3] = [
+        |table| drop(table.input(Input::Closed(Reason::Oversized))),
+        |table| {
+            table.input(Input::Closed(Reason::Oversized));
+            table.wait();
+        },
+        lose_and_reopen,
+    ];
+    for to_phase in to_each_phase {
+        let mut table = Table::joined();
+        to_phase(&mut table);
+        let actions = table.wish(rejoin());
+        assert!(actions.contains(&Action::Close));
+        assert!(events(&actions).contains(&&Event::RestartMedia));
+        assert_eq!(purpose(&table.wait()), Some(&Purpose::Join));
+        // Once is enough.
+        assert_eq!(table.wish(rejoin()), []);
+    }
 }
 
 #[test]
