@@ -9,15 +9,32 @@ pub(super) fn behind_two_zeros(
     from: usize,
     wanted: impl Fn(u8) -> bool,
 ) -> Option<usize> {
-    let mut third = from + 2;
+    let mut at = from;
     loop {
-        let byte = *bytes.get(third)?;
-        if wanted(byte) && bytes[third - 2..third] == [0, 0] {
-            return Some(third);
+        // Most of a frame has no zeros, and looking at single bytes would cost more than encrypting them.
+        while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk())
+            && !holds_zero(chunk)
+        {
+            at += CHUNK;
         }
-        // A byte that is not zero cannot stand before the next two, so most bytes are never looked at.
-        third += if byte == 0 { 1 } else { 3 };
+        let near = bytes.get(at..)?;
+        let near = &near[..near.len().min(CHUNK + 2)];
+        let found = near
+            .windows(3)
+            .position(|w| w[0] == 0 && w[1] == 0 && wanted(w[2]));
+        if let Some(found) = found {
+            return Some(at + found + 2);
+        }
+        at += CHUNK;
     }
+}
+
+/// Whether one of the bytes is zero, told from whole words: a borrow reaches the top bit of a zero byte only.
+fn holds_zero(chunk: &[u8; CHUNK]) -> bool {
+    const LOW: u128 = u128::from_ne_bytes([0x01; CHUNK]);
+    const TOP: u128 = u128::from_ne_bytes([0x80; CHUNK]);
+    let word = u128::from_ne_bytes(*chunk);
+    word.wrapping_sub(LOW) & !word & TOP != 0
 }
 
 /// Escapes the bytes of `buffer` from `start` to `end` in place and gives their new end; none if it does not fit.
@@ -75,6 +92,7 @@ fn needs_escape(byte: u8) -> bool {
     byte <= ESCAPE
 }
 
+const CHUNK: usize = 16;
 /// The byte that breaks up what would look like a start code.
 const ESCAPE: u8 = 3;
 

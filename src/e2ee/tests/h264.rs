@@ -7,7 +7,7 @@ use roomseal_e2ee::{Codec, IvSource, SealError, Sealer, h264};
 use crate::frames::{AES_KEY, SEED, index, iv, key, open, opener, seal, sealer};
 use crate::reference;
 
-/// SPS and PPS of OpenH264, 64x48; the SPS has no VUI, so nothing in it says how pictures are ordered.
+/// SPS (normal already) and PPS of OpenH264, 64x48.
 const SPS: [u8; 13] = [
     0x67, 0x42, 0xD0, 0x0B, 0x8C, 0x8D, 0x42, 0x39, 0x00, 0xF0, 0x88, 0x46, 0xA0,
 ];

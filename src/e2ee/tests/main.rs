@@ -8,3 +8,4 @@ mod frames;
 mod h264;
 mod reference;
 mod secrets;
+mod vectors;

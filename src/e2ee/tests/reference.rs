@@ -2,6 +2,8 @@
 //! LiveKit's frame format once more, written from its description, as plainly and slowly as possible, and sharing no
 //! code with the crate: AES and GHASH of its own, one byte or bit at a time.
 
+use std::sync::LazyLock;
+
 /// AES-128, FIPS 197, encrypting one block.
 fn aes(key: &[u8; 16], block: &[u8; 16]) -> [u8; 16] {
     let mut words: Vec<[u8; 4]> = key.chunks(4).map(|w| w.try_into().unwrap()).collect();
@@ -38,6 +40,12 @@ fn double(byte: u8) -> u8 {
 }
 
 fn s_box(byte: u8) -> u8 {
+    static TABLE: LazyLock<[u8; 256]> =
+        LazyLock::new(|| std::array::from_fn(|byte| substitute(byte as u8)));
+    TABLE[usize::from(byte)]
+}
+
+fn substitute(byte: u8) -> u8 {
     let times = |mut a: u8, mut b: u8| {
         let mut product = 0;
         while b != 0 {
