@@ -27,6 +27,10 @@ const LETTER_PERCENT: u32 = 62;
 /// Height of a line in percent of the size of the font.
 const LINE_PERCENT: u32 = 120;
 
+/// Colour of the one state in which all is well, and of every other.
+const SEALED_COLOUR: &str = "#8ce99a";
+const WARNING_COLOUR: &str = "#ffc94d";
+
 /// Room for the shade around a caption, in pixels.
 const SHADE: u32 = 12;
 
@@ -115,19 +119,8 @@ impl Composer {
         };
         let font = font_size(self.size);
         let letters = (rect.width * 100 / (font * LETTER_PERCENT)) as usize;
-        let state = state
-            .filter(|state| *state != TrackState::Waiting)
-            .map(|state| state.to_string());
-        let (lines, text) = match state {
-            None => (1, label::plain(name, letters)),
-            // On a narrow tile the state gets a line of its own: it must not be cut off for a
-            // long name.
-            Some(state) if name.chars().count() + state.len() + 3 > letters => {
-                let name = label::plain(name, letters);
-                (2, format!("{name}\n{}", label::plain(&state, letters)))
-            }
-            Some(state) => (1, format!("{name} – {state}")),
-        };
+        let state = state.filter(|state| *state != TrackState::Waiting);
+        let (lines, text) = describe(name, state, letters);
         let height = lines * font * LINE_PERCENT / 100 + SHADE;
         caption.set(&text, rect.x, (rect.y + rect.height).saturating_sub(height));
     }
@@ -234,9 +227,9 @@ impl Caption {
         })
     }
 
-    /// Writes plain text with its corner at these pixels.
-    fn set(&self, text: &str, x: u32, y: u32) {
-        let wanted = (label::markup(text), x, y);
+    /// Writes Pango markup with its corner at these pixels.
+    fn set(&self, markup: &str, x: u32, y: u32) {
+        let wanted = (markup.to_owned(), x, y);
         if *self.drawn.borrow() == wanted {
             return;
         }
@@ -246,6 +239,38 @@ impl Caption {
         self.overlay.set_property("ypad", pad(y));
         self.overlay.set_property("text", &wanted.0);
         self.drawn.replace(wanted);
+    }
+}
+
+/// The markup of a caption that is `letters` wide, and how many lines it has. A name may say
+/// "sealed" too, but it cannot have the colour, nor the place.
+fn describe(name: &str, state: Option<TrackState>, letters: usize) -> (u32, String) {
+    // The name keeps its own direction, and what stands around it the usual one.
+    let isolated = |name: &str| format!("\u{200e}\u{2068}{}\u{2069}", label::markup(name));
+    let Some(state) = state else {
+        return (1, isolated(&label::plain(name, letters)));
+    };
+    let colour = match state {
+        TrackState::Verified => SEALED_COLOUR,
+        _ => WARNING_COLOUR,
+    };
+    let words = state.to_string();
+    // What is too long for a narrow tile says at least what is the matter.
+    let words = match words.split_once(':') {
+        Some((short, _)) if words.len() > letters => short.to_owned(),
+        _ => words,
+    };
+    let coloured = format!(
+        "<span foreground=\"{colour}\">{}</span>",
+        label::markup(&words)
+    );
+    let beside = letters.saturating_sub(words.len() + 3);
+    // On a narrow tile the state gets a line of its own: it must not be cut off for a long name.
+    if name.chars().count() > beside {
+        let name = isolated(&label::plain(name, letters));
+        (2, format!("{name}\n{coloured}"))
+    } else {
+        (1, format!("{} – {coloured}", isolated(name)))
     }
 }
 
@@ -289,4 +314,40 @@ pub(super) fn display(display: &Display) -> Result<Option<gst::Element>, Present
             .upcast(),
     };
     Ok(Some(sink))
+}
+
+#[cfg(test)]
+mod tests {
+    use roomseal_e2ee::Verdict;
+
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_pass_for_a_state() {
+        let (lines, text) = describe("Ann – <span>sealed</span>", Some(TrackState::Clear), 80);
+        assert_eq!(lines, 1);
+        assert_eq!(text.matches("<span").count(), 1);
+        assert!(text.ends_with("– <span foreground=\"#ffc94d\">not encrypted</span>"));
+    }
+
+    #[test]
+    fn a_long_name_does_not_push_the_state_away() {
+        let refused = Some(TrackState::CannotOpen(Verdict::OtherKey));
+        let (lines, text) = describe("A name of many letters", refused, 16);
+        assert_eq!(lines, 2);
+        assert!(text.contains("A name of many…"), "{text}");
+        assert!(text.ends_with(">cannot open</span>"), "{text}");
+        let (lines, text) = describe("Ann", refused, 60);
+        assert_eq!(lines, 1);
+        assert!(text.contains("cannot open: other key, or altered"));
+    }
+
+    #[test]
+    fn a_name_without_a_state_stands_alone() {
+        let (lines, text) = describe("Ann & Bob", None, 60);
+        assert_eq!(
+            (lines, text.as_str()),
+            (1, "\u{200e}\u{2068}Ann &amp; Bob\u{2069}")
+        );
+    }
 }

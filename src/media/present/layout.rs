@@ -188,9 +188,9 @@ impl Stage {
 fn grid(count: usize, area: Rect) -> Vec<Rect> {
     let Some(columns) = (1..=count).max_by_key(|columns| {
         let (width, _) = cell(count, *columns, area);
-        // Of equally large ones the fewest columns: people sit above each other only when
-        // that makes them no smaller.
-        (width, std::cmp::Reverse(*columns))
+        // Of equally large ones as many beside each other as there are, on a wide area.
+        let wide = area.width >= area.height;
+        (width, if wide { *columns } else { count - *columns })
     }) else {
         return Vec::new();
     };
@@ -305,6 +305,7 @@ mod tests {
         let scene = stage.arrange(&people(&["ann", "bob"]), false, CANVAS);
         assert_eq!(scene.tiles[0].rect.width, 640);
         assert_eq!(scene.tiles[0].rect.height, 360);
+        assert_eq!(scene.tiles[0].rect.y, scene.tiles[1].rect.y);
         assert_eq!(scene.others, 0);
     }
 
