@@ -49,6 +49,7 @@ use gst::subclass::prelude::*;
 use roomseal_e2ee::{FrameKey, KeyIndex, KeyRing, OpenCounters, Replay, Verdict};
 
 mod imp;
+mod state;
 
 /// What `framedecrypt` lets through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
@@ -180,8 +181,8 @@ impl FrameDecrypt {
         self.imp().set_sif_trailer(trailer);
     }
 
-    /// How replays are told, from the next caps with another codec on; to be set before the stream
-    /// begins. Without it the sender's kind is told from its first frames.
+    /// How replays are told, for codecs the track has not had yet: to be set before the stream begins.
+    /// Without it the sender's kind is told from its first frames.
     pub fn set_replay(&self, replay: Replay) {
         self.imp().set_replay(replay);
     }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 use gst::prelude::*;
-use roomseal_e2ee::{Codec, IvSource, KeyRing, Sealer, Verdict};
+use gst_check::Harness;
+use roomseal_e2ee::{Codec, IvSource, KeyRing, Replay, Sealer, Verdict};
 
 use super::{
-    OPUS, VP8, buffer, bytes, decryptor, events, index, key, key_units_asked, noise, posted, time,
-    vp8_bytes,
+    OPUS, VP8, buffer, bytes, decryptor, events, index, init, key, key_units_asked, noise, posted,
+    time, vp8_bytes,
 };
-use crate::elements::{DecryptCounters, OpenMode, TrackVerdict};
+use crate::elements::{DecryptCounters, FrameDecrypt, OpenMode, TrackVerdict};
 
 /// Makes sealed frames, independently of `frameencrypt`.
 struct Sender {
@@ -264,21 +265,36 @@ fn frames_that_the_server_made_pass_in_no_mode() {
 #[test]
 fn a_frame_opens_once() {
     let (element, mut harness, _bus) = decryptor(OPUS);
-    element.set_replay(roomseal_e2ee::Replay::Window);
-    harness.set_src_caps_str(OPUS);
     element.set_key(index(0), key(1));
     let frame = Sender::new(Codec::Opus, 0, 1).opus(0);
     harness.push_and_pull(frame.copy_deep().unwrap()).unwrap();
     harness.push(frame.copy_deep().unwrap()).unwrap();
     assert!(harness.try_pull().is_none());
 
-    // A restart forgets nothing.
+    // Neither a change of codec nor a restart makes it forget.
+    harness.set_src_caps_str(VP8);
+    harness.set_src_caps_str(OPUS);
+    harness.push(frame.copy_deep().unwrap()).unwrap();
+    assert!(harness.try_pull().is_none());
     element.set_state(gst::State::Ready).unwrap();
     element.set_state(gst::State::Playing).unwrap();
     harness.set_src_caps_str(OPUS);
     harness.push(frame).unwrap();
     assert!(harness.try_pull().is_none());
-    assert_eq!(element.counters().frames.replayed, 2);
+    assert_eq!(element.counters().frames.replayed, 3);
+}
+
+#[test]
+fn how_replays_are_told_can_be_said_before_the_stream_begins() {
+    for (replay, bounded) in [(Replay::Window, false), (Replay::RandomIvs, true)] {
+        init();
+        let element = FrameDecrypt::new();
+        element.set_replay(replay);
+        assert_eq!(element.replay_is_bounded(), None);
+        let mut harness = Harness::with_element(&element, Some("sink"), Some("src"));
+        harness.set_src_caps_str(OPUS);
+        assert_eq!(element.replay_is_bounded(), Some(bounded));
+    }
 }
 
 #[test]
