@@ -27,8 +27,6 @@ pub struct PresentConfig {
     pub playout_delay: Duration,
     /// Where to record to, if at all.
     pub recording: Option<RecordConfig>,
-    /// Bytes by which frames of the server itself end (`sif_trailer` of the join response).
-    pub sif_trailer: Vec<u8>,
 }
 
 impl Default for PresentConfig {
@@ -45,7 +43,6 @@ impl Default for PresentConfig {
             max_tiles: MOST_TILES,
             playout_delay: Duration::from_millis(120),
             recording: None,
-            sif_trailer: Vec::new(),
         }
     }
 }
@@ -117,6 +114,8 @@ pub struct RemoteTrackSpec {
     pub source: TrackSource,
     /// Which of its frames may be played.
     pub mode: OpenMode,
+    /// Bytes by which frames of the server itself end (`sif_trailer` of the join response).
+    pub sif_trailer: Vec<u8>,
 }
 
 /// What a track shows or carries.

@@ -163,14 +163,7 @@ impl Present {
                 let _ = commands.send(Command::OpenerFailed(id, reason));
             }
         };
-        let (track, opener) = Track::start(
-            id,
-            spec,
-            feed,
-            keys,
-            self.config.sif_trailer.clone(),
-            failed,
-        )?;
+        let (track, opener) = Track::start(id, spec, feed, keys, failed)?;
         let track = Arc::new(track);
         if let Some(recorder) = &self.recorder {
             let feed = Arc::clone(&track.feed);

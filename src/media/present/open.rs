@@ -37,7 +37,6 @@ impl Track {
         spec: RemoteTrackSpec,
         feed: Feed,
         keys: KeyRing,
-        sif_trailer: Vec<u8>,
         failed: impl Fn(String) + Send + Sync + 'static,
     ) -> Result<(Self, Running), PresentError> {
         let what = "opener";
@@ -48,7 +47,7 @@ impl Track {
         let decrypt = FrameDecrypt::new();
         decrypt.set_keys(keys);
         decrypt.set_mode(spec.mode);
-        decrypt.set_sif_trailer(sif_trailer);
+        decrypt.set_sif_trailer(spec.sif_trailer.clone());
         let output = {
             let feed = Arc::clone(&feed);
             sink(None, move |sample| {

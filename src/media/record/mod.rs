@@ -16,9 +16,9 @@ pub mod snapshot;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Recorder {
     shared: Arc<Shared>,
     sender: Sender<Message>,
-    done: Receiver<()>,
+    /// Behind a lock only so that the recorder can be shared between threads.
+    done: Mutex<Receiver<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -111,7 +112,7 @@ impl Recorder {
         Ok(Self {
             shared,
             sender,
-            done,
+            done: Mutex::new(done),
             thread: Some(thread),
         })
     }
@@ -152,7 +153,12 @@ impl Drop for Recorder {
         self.tell(Message::Stop);
         // A disk that does not answer (a network drive that is gone) must not hold up the end of
         // the meeting; the thread then ends with the process.
-        match self.done.recv_timeout(STOP_TIMEOUT) {
+        match self
+            .done
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .recv_timeout(STOP_TIMEOUT)
+        {
             Err(RecvTimeoutError::Timeout) => {
                 tracing::warn!("the disk does not take the end of the recording");
             }

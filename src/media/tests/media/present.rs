@@ -716,6 +716,7 @@ fn spec(sid: &str, identity: &str, codec: Codec) -> RemoteTrackSpec {
             Codec::H264 | Codec::Vp8 => TrackSource::Camera,
         },
         mode: OpenMode::Require,
+        sif_trailer: Vec::new(),
     }
 }
 
