@@ -7,6 +7,7 @@
 //! elements. The box calls [`plugin_register_static`] and needs no plugin path.
 
 pub mod budget;
+pub mod call;
 pub mod capture;
 pub mod clock;
 pub mod elements;

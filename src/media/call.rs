@@ -1,0 +1,610 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The media of one call: capture, transport and presentation, put together.
+//!
+//! [`Call`] owns one thread. Commands go in without waiting, events come out through a function.
+//! Frames take no part in that: they run from capture to the transport and from the transport to
+//! presentation on GStreamer's streaming threads.
+//!
+//! Capture and presentation live as long as the call. The transport is made anew at every
+//! [`Command::Join`], so that a camera keeps running and a screen keeps its picture while the
+//! meeting is joined again. While there is no transport, sealed frames are dropped.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, PoisonError, RwLock, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use roomseal_e2ee::{Codec, FrameKey, KeyIndex, KeyRing};
+
+use crate::{
+    capture::{Capture, CaptureConfig, CaptureEvent, TrackStats as LocalStats},
+    elements::{OpenMode, SealMode},
+    present::{
+        Person, Present, PresentConfig, PresentError, PresentEvent, RemoteTrackSpec, TrackSource,
+        TrackStats,
+    },
+    transport::{
+        EventSink, IceServer, LocalTrackId, PublishTrack, Refusal, RemoteOffer, Target, Transport,
+        TransportError, TransportEvent, TransportStats, WebRtcBin, WebRtcConfig,
+    },
+};
+
+/// How often the loop comes round when nothing happens.
+const TICK: Duration = Duration::from_millis(250);
+
+/// What a call is made of.
+#[derive(Debug)]
+pub struct CallConfig {
+    /// What is captured and how it is sealed.
+    pub capture: CaptureConfig,
+    /// Where what others send goes.
+    pub present: PresentConfig,
+}
+
+/// A track to present.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Played {
+    /// `TR_...`.
+    pub sid: String,
+    /// Who sends it.
+    pub identity: String,
+    /// The sender's name; untrusted.
+    pub name: String,
+    /// What it shows or carries.
+    pub source: TrackSource,
+    /// Which of its frames may be played.
+    pub mode: OpenMode,
+}
+
+/// What a call can be asked for.
+#[derive(Debug)]
+pub enum Command {
+    /// The room was joined from zero: connect, and publish what is captured.
+    Join {
+        /// STUN and TURN servers.
+        ice_servers: Vec<IceServer>,
+        /// End of the service's own frames; empty when there is none.
+        sif_trailer: Vec<u8>,
+        /// The service is on this machine.
+        loopback: bool,
+    },
+    /// The session is over: nothing is connected any more.
+    Leave,
+    /// The session goes on over a new signalling connection.
+    Resume {
+        /// STUN and TURN servers, with new credentials.
+        ice_servers: Vec<IceServer>,
+    },
+    /// The service offers the subscriber connection.
+    RemoteOffer(RemoteOffer),
+    /// The service answers our offer.
+    RemoteAnswer {
+        /// The session description.
+        sdp: String,
+        /// Number of our offer.
+        id: u32,
+    },
+    /// An ICE candidate of the service.
+    RemoteCandidate {
+        /// Which connection it is for.
+        target: Target,
+        /// JSON of an `RTCIceCandidateInit`.
+        init_json: String,
+    },
+    /// The service took a track of ours.
+    Published {
+        /// The `cid` of [`Event::Publish`].
+        cid: String,
+    },
+    /// What may leave from now on: nothing, sealed frames, or clear ones.
+    Send(SealMode),
+    /// The key that is sealed with from now on.
+    SendKey(KeyIndex, FrameKey),
+    /// Presents a track of which frames arrive ([`Event::Arrived`]).
+    Play {
+        /// The track.
+        track: Played,
+        /// What opens its frames.
+        keys: KeyRing,
+    },
+    /// Presents a track no longer.
+    Stop {
+        /// `TR_...`.
+        sid: String,
+    },
+    /// Everybody in the room, ourselves apart, in order of arrival.
+    People(Vec<Person>),
+    /// Identities of who speaks, loudest first.
+    Speakers(Vec<String>),
+    /// Mutes or unmutes a track of ours.
+    Mute {
+        /// The track.
+        local: LocalTrackId,
+        /// Whether it is to be silent.
+        muted: bool,
+    },
+    /// Ends the call.
+    Close,
+}
+
+/// What a call tells its owner.
+#[derive(Debug)]
+pub enum Event {
+    /// Ask the service to take this track, then send [`Command::Published`].
+    Publish {
+        /// The client id to ask with.
+        cid: String,
+        /// What it is.
+        track: PublishTrack,
+    },
+    /// Send this offer for the publisher connection.
+    LocalOffer {
+        /// The session description.
+        sdp: String,
+        /// Its number.
+        id: u32,
+    },
+    /// Send this answer for the subscriber connection.
+    LocalAnswer {
+        /// The session description.
+        sdp: String,
+        /// Number of the offer.
+        id: u32,
+    },
+    /// Send this ICE candidate.
+    LocalCandidate {
+        /// Which connection it is for.
+        target: Target,
+        /// JSON of an `RTCIceCandidateInit`.
+        init_json: String,
+    },
+    /// A connection stands, and its peer is the one of the session description.
+    Connected(Target),
+    /// A connection broke and will not heal alone.
+    Failed {
+        /// Which connection.
+        target: Target,
+        /// What happened.
+        reason: String,
+    },
+    /// The service is not who it says, or sends what cannot be accepted. Nothing is connected now.
+    Refused(Refusal),
+    /// Something of ours could not be published.
+    CannotPublish {
+        /// The track.
+        local: LocalTrackId,
+        /// Why.
+        reason: TransportError,
+    },
+    /// Frames of a remote track begin to arrive; nothing of it is played before [`Command::Play`].
+    Arrived {
+        /// `TR_...`.
+        sid: String,
+    },
+    /// No more frames of this track arrive.
+    Ended {
+        /// `TR_...`.
+        sid: String,
+    },
+    /// A track cannot be presented.
+    CannotPlay {
+        /// `TR_...`.
+        sid: String,
+        /// Why.
+        error: PresentError,
+    },
+    /// A message on a data channel.
+    Data {
+        /// Whether it came on the reliable channel.
+        reliable: bool,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// What capture says.
+    Capture(CaptureEvent),
+    /// What presentation says.
+    Present(PresentEvent),
+    /// The counters, at every turn of the loop.
+    Turn(Box<Counts>),
+}
+
+/// What was counted so far.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// Our tracks.
+    pub local: Vec<LocalStats>,
+    /// The tracks of others, by `TR_...`.
+    pub remote: HashMap<String, TrackStats>,
+    /// The connections; `None` without transport.
+    pub transport: Option<TransportStats>,
+}
+
+/// Takes events; called on the call's own thread. It must not block.
+pub type CallEvents = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// Why a call cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// Nothing can be captured.
+    #[error(transparent)]
+    Capture(#[from] crate::capture::CaptureError),
+    /// Nothing can be presented.
+    #[error(transparent)]
+    Present(#[from] PresentError),
+    /// The process cannot start a thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// A running call. Dropping it ends it.
+#[derive(Debug)]
+pub struct Call {
+    inbox: mpsc::Sender<Message>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+enum Message {
+    Command(Command),
+    Transport(u64, TransportEvent),
+    Capture(CaptureEvent),
+    Present(PresentEvent),
+}
+
+/// The transport of the moment, as the streaming threads see it.
+type Current = Arc<RwLock<Option<Arc<dyn Transport>>>>;
+
+impl Call {
+    /// Starts capture and presentation; nothing is connected before [`Command::Join`].
+    ///
+    /// # Errors
+    /// When GStreamer lacks what the configuration asks for. A device that is missing is no error:
+    /// it is told as an event and heals.
+    pub fn start(config: CallConfig, events: CallEvents) -> Result<Self, CallError> {
+        let (inbox, messages) = mpsc::channel();
+        let current = Current::default();
+
+        let frames = Arc::clone(&current);
+        let capture_inbox = inbox.clone();
+        let capture = Capture::start(
+            config.capture,
+            Arc::new(move |local, frame| {
+                // The guard is gone before the frame is pushed.
+                let transport = frames
+                    .read()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone();
+                if let Some(transport) = transport {
+                    transport.push(local, frame);
+                }
+            }),
+            Arc::new(move |event| post(&capture_inbox, Message::Capture(event))),
+        )?;
+
+        let present_inbox = inbox.clone();
+        let present = Present::start(
+            config.present,
+            Arc::new(move |event| post(&present_inbox, Message::Present(event))),
+        )?;
+
+        let state = Running {
+            capture,
+            present: Arc::new(present),
+            current,
+            generation: 0,
+            inbox: inbox.clone(),
+            events,
+            awaited: HashSet::new(),
+            arrived: HashMap::new(),
+            presented: HashSet::new(),
+            sif_trailer: Vec::new(),
+        };
+        let thread = thread::Builder::new()
+            .name("call".into())
+            .spawn(move || state.run(&messages))?;
+        Ok(Self {
+            inbox,
+            thread: Some(thread),
+        })
+    }
+
+    /// Hands over a command; it is carried out in order.
+    pub fn command(&self, command: Command) {
+        post(&self.inbox, Message::Command(command));
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.command(Command::Close);
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread was reported where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What cannot be delivered any more belongs to a call that has ended.
+fn post(inbox: &mpsc::Sender<Message>, message: Message) {
+    let _ = inbox.send(message);
+}
+
+/// The call's thread.
+struct Running {
+    capture: Capture,
+    present: Arc<Present>,
+    current: Current,
+    /// Tells events of this transport from those of the one before.
+    generation: u64,
+    inbox: mpsc::Sender<Message>,
+    events: CallEvents,
+    /// Client ids the service has not taken yet.
+    awaited: HashSet<String>,
+    /// Tracks of which frames arrive.
+    arrived: HashMap<String, Codec>,
+    /// Tracks that are presented.
+    presented: HashSet<String>,
+    /// End of the service's own frames in this room.
+    sif_trailer: Vec<u8>,
+}
+
+impl Running {
+    fn run(mut self, messages: &mpsc::Receiver<Message>) {
+        let mut tick = Instant::now() + TICK;
+        loop {
+            let wait = tick.saturating_duration_since(Instant::now());
+            match messages.recv_timeout(wait) {
+                Ok(Message::Command(Command::Close))
+                | Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                Ok(Message::Command(command)) => self.command(command),
+                Ok(Message::Transport(generation, event)) => {
+                    if generation == self.generation {
+                        self.transport_event(event);
+                    }
+                }
+                Ok(Message::Capture(event)) => {
+                    if let CaptureEvent::Limits(limits) = &event {
+                        self.present
+                            .set_max_tiles(usize::try_from(limits.tiles).unwrap_or(usize::MAX));
+                    }
+                    (self.events)(Event::Capture(event));
+                }
+                Ok(Message::Present(event)) => self.present_event(event),
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    tick = Instant::now() + TICK;
+                    self.turn();
+                }
+            }
+        }
+        self.disconnect();
+        self.capture.stop();
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Join {
+                ice_servers,
+                sif_trailer,
+                loopback,
+            } => self.join(ice_servers, &sif_trailer, loopback),
+            Command::Leave => self.disconnect(),
+            Command::Resume { ice_servers } => {
+                if let Some(transport) = self.transport() {
+                    transport.set_ice_servers(ice_servers);
+                    transport.restart_ice();
+                }
+            }
+            Command::RemoteOffer(offer) => {
+                if let Some(transport) = self.transport() {
+                    transport.remote_offer(offer);
+                }
+            }
+            Command::RemoteAnswer { sdp, id } => {
+                if let Some(transport) = self.transport() {
+                    transport.remote_answer(sdp, id);
+                }
+            }
+            Command::RemoteCandidate { target, init_json } => {
+                if let Some(transport) = self.transport() {
+                    transport.remote_candidate(target, init_json);
+                }
+            }
+            Command::Published { cid } => {
+                if self.awaited.remove(&cid)
+                    && self.awaited.is_empty()
+                    && let Some(transport) = self.transport()
+                {
+                    transport.negotiate();
+                }
+            }
+            Command::Send(mode) => self.capture.set_mode(mode),
+            Command::SendKey(index, key) => self.capture.set_send_key(index, key),
+            Command::Play { track, keys } => self.play(track, keys),
+            Command::Stop { sid } => self.stop(&sid),
+            Command::People(people) => self.present.set_people(people),
+            Command::Speakers(identities) => self.present.set_active_speakers(identities),
+            Command::Mute { local, muted } => self.capture.set_mute(local, muted),
+            // The loop ends before it gets here.
+            Command::Close => {}
+        }
+    }
+
+    fn transport(&self) -> Option<Arc<dyn Transport>> {
+        self.current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn join(&mut self, ice_servers: Vec<IceServer>, sif_trailer: &[u8], loopback: bool) {
+        self.disconnect();
+        self.sif_trailer = sif_trailer.to_vec();
+        let generation = self.generation;
+        let inbox = self.inbox.clone();
+        let present = Arc::clone(&self.present);
+        let sink: EventSink = Arc::new(move |event| match event {
+            // Straight from one streaming thread to the other: frames never wait for the loop.
+            TransportEvent::Frame { sid, buffer } => present.push(&sid, buffer),
+            event => post(&inbox, Message::Transport(generation, event)),
+        });
+        let transport = WebRtcBin::new(
+            WebRtcConfig {
+                ice_servers,
+                loopback,
+                relay_only: false,
+                sif_trailer: sif_trailer.to_vec(),
+            },
+            sink,
+        );
+        let transport: Arc<dyn Transport> = match transport {
+            Ok(transport) => Arc::new(transport),
+            Err(reason) => {
+                for target in [Target::Publisher, Target::Subscriber] {
+                    (self.events)(Event::Failed {
+                        target,
+                        reason: reason.to_string(),
+                    });
+                }
+                return;
+            }
+        };
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(transport);
+        self.publish();
+    }
+
+    /// Makes place for everything that is captured and asks the service to take it.
+    fn publish(&mut self) {
+        let Some(transport) = self.transport() else {
+            return;
+        };
+        for track in self.capture.tracks() {
+            let local = track.local;
+            match transport.add_track(track.clone()) {
+                Ok(cid) => {
+                    self.awaited.insert(cid.clone());
+                    (self.events)(Event::Publish { cid, track });
+                }
+                Err(reason) => (self.events)(Event::CannotPublish { local, reason }),
+            }
+        }
+    }
+
+    /// Ends the transport. Presentation forgets the tracks; capture goes on.
+    fn disconnect(&mut self) {
+        self.generation += 1;
+        let transport = self
+            .current
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(transport) = transport {
+            transport.close();
+        }
+        for sid in std::mem::take(&mut self.presented) {
+            self.present.remove_track(&sid);
+        }
+        self.arrived.clear();
+        self.awaited.clear();
+    }
+
+    fn play(&mut self, track: Played, keys: KeyRing) {
+        let Some(codec) = self.arrived.get(&track.sid).copied() else {
+            // It ended while the command was on its way.
+            return;
+        };
+        self.stop(&track.sid);
+        let sid = track.sid.clone();
+        let spec = RemoteTrackSpec {
+            sid: track.sid,
+            identity: track.identity,
+            name: track.name,
+            codec,
+            source: track.source,
+            mode: track.mode,
+            sif_trailer: self.sif_trailer.clone(),
+        };
+        match self.present.add_track(spec, keys) {
+            Ok(()) => {
+                // Whoever was sending already will not send a key frame by itself.
+                if let Some(transport) = self.transport() {
+                    transport.request_key_frame(&sid);
+                }
+                self.presented.insert(sid);
+            }
+            Err(error) => (self.events)(Event::CannotPlay { sid, error }),
+        }
+    }
+
+    fn stop(&mut self, sid: &str) {
+        if self.presented.remove(sid) {
+            self.present.remove_track(sid);
+        }
+    }
+
+    fn transport_event(&mut self, event: TransportEvent) {
+        match event {
+            TransportEvent::LocalOffer { sdp, id } => (self.events)(Event::LocalOffer { sdp, id }),
+            TransportEvent::LocalAnswer { sdp, id } => {
+                (self.events)(Event::LocalAnswer { sdp, id });
+            }
+            TransportEvent::LocalCandidate { target, init_json } => {
+                (self.events)(Event::LocalCandidate { target, init_json });
+            }
+            TransportEvent::Connected { target } => {
+                if target == Target::Publisher {
+                    for track in self.capture.tracks() {
+                        self.capture.request_key_frame(track.local);
+                    }
+                }
+                (self.events)(Event::Connected(target));
+            }
+            TransportEvent::Failed { target, reason } => {
+                (self.events)(Event::Failed { target, reason });
+            }
+            TransportEvent::KeyFrameRequested { local } => self.capture.request_key_frame(local),
+            TransportEvent::BitrateEstimate { bps } => self.capture.set_bitrate(bps),
+            TransportEvent::RemoteTrack { sid, codec } => {
+                let sid = sid.to_string();
+                self.arrived.insert(sid.clone(), codec);
+                (self.events)(Event::Arrived { sid });
+            }
+            TransportEvent::RemoteTrackEnded { sid } => {
+                self.arrived.remove(&*sid);
+                self.stop(&sid);
+                let sid = sid.to_string();
+                (self.events)(Event::Ended { sid });
+            }
+            TransportEvent::Data { reliable, bytes } => {
+                (self.events)(Event::Data { reliable, bytes });
+            }
+            TransportEvent::Refused { reason } => {
+                self.disconnect();
+                (self.events)(Event::Refused(reason));
+            }
+            // Handed to presentation where it came from.
+            TransportEvent::Frame { .. } => {}
+        }
+    }
+
+    fn present_event(&mut self, event: PresentEvent) {
+        if let PresentEvent::KeyFrameWanted { sid } = &event {
+            if let Some(transport) = self.transport() {
+                transport.request_key_frame(sid);
+            }
+            return;
+        }
+        (self.events)(Event::Present(event));
+    }
+
+    fn turn(&mut self) {
+        let transport = self.transport().map(|transport| transport.stats());
+        (self.events)(Event::Turn(Box::new(Counts {
+            local: self.capture.stats(),
+            remote: self.present.stats(),
+            transport,
+        })));
+    }
+}
