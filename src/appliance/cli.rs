@@ -62,8 +62,12 @@ pub enum Command {
     CheckConfig(CheckArgs),
     /// Seal or open one encoded frame, from standard input to standard output
     Frame(FrameArgs),
+    /// Join as a guest without devices, and say what arrives
+    Guest(Box<GuestArgs>),
     /// Write an invitation for one guest
     Invite(InviteArgs),
+    /// Be the box: join the meeting and stay in it
+    Run(Box<RunArgs>),
     /// Test a part of this machine and print a report
     Selftest(SelftestArgs),
     /// Show the state of the running box

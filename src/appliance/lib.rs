@@ -9,10 +9,12 @@
 pub mod budget;
 pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod hygiene;
 pub mod logging;
 pub mod roster;
 pub mod secret;
+pub mod session;
 pub mod status;
 pub mod supervise;
 pub mod text;

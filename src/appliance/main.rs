@@ -4,8 +4,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use roomseal_appliance::cli::{Cli, Command, end};
-use roomseal_appliance::hygiene;
+use roomseal_appliance::cli::{Cli, Command, Failure, Prepared, end};
+use roomseal_appliance::{daemon, hygiene};
 
 fn main() -> ExitCode {
     // Before arguments are read: they name files with secrets.
@@ -16,8 +16,14 @@ fn main() -> ExitCode {
     end(match Cli::parse().command {
         Command::CheckConfig(args) => args.run(),
         Command::Frame(args) => args.run(),
+        Command::Guest(args) => meet(args.prepare()),
         Command::Invite(args) => args.run(),
+        Command::Run(args) => meet(args.prepare()),
         Command::Selftest(args) => args.run(),
         Command::Status(args) => args.run(),
     })
+}
+
+fn meet(prepared: Result<Prepared, Failure>) -> Result<(), Failure> {
+    daemon::run(prepared?).map_err(Failure::Failed)
 }

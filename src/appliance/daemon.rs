@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The composition root: every part of a running box is made here, from top to bottom.
+
+mod setup;
+
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::cli::Prepared;
+use crate::logging;
+use crate::session::{self, Pulses};
+use crate::status::{Publisher, Status, socket, view};
+use crate::supervise::{Stop, Supervisor};
+
+/// A loop that is silent for this long hangs. Tearing a pipeline down may take a second or two on a small board.
+const HUNG: Duration = Duration::from_secs(15);
+
+/// Joins the meeting and stays in it, until a signal, the end of the duration or the service's last word.
+///
+/// # Errors
+/// What failed, under its name, with what to do about it.
+pub fn run(prepared: Prepared) -> Result<(), anyhow::Error> {
+    logging::start(&prepared.config.log);
+    // Signalling and views are light; media has threads of its own.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("the system gives no threads")?;
+    let result = runtime.block_on(compose(prepared));
+    // A name look-up in a dead network may still hang in a thread; nobody waits for its answer.
+    runtime.shutdown_background();
+    result
+}
+
+async fn compose(prepared: Prepared) -> Result<(), anyhow::Error> {
+    let Prepared { config, board, .. } = &prepared;
+    // Making the DTLS key takes half a second on a small board: it starts before everything else.
+    roomseal_media::plugins::gst_init()?;
+    roomseal_media::transport::warm_up();
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+
+    let service = setup::service(config);
+    let identity = config.service.identity.clone();
+    let call = setup::call(config, board);
+
+    let status = Publisher::new(Status {
+        name: config.name.clone(),
+        board: board.id.clone(),
+        service: format!("{}:{}", service.server.host(), service.server.port()),
+        room: config.service.room.clone(),
+        identity: identity.clone(),
+        insecure_lan: config.service.insecure_lan,
+        e2ee_required: config.e2ee.required,
+        recording: config
+            .recording
+            .directory
+            .as_ref()
+            .map(|directory| directory.display().to_string()),
+        ..Status::default()
+    });
+
+    let mut supervisor = Supervisor::new();
+    let stop = supervisor.stop();
+    if let Some(path) = &prepared.status_socket {
+        match socket::Socket::bind(path).await {
+            Ok(socket) => supervisor.task("status", socket.serve(status.watch(), stop.clone())),
+            Err(error) if prepared.status_socket_required => {
+                return Err(error).with_context(|| format!("cannot listen on {}", path.display()));
+            }
+            // Two boxes on one machine are a test set-up: the second goes on without answering.
+            Err(error) => tracing::warn!(
+                path = %path.display(), %error,
+                "no status socket: `roomseal status` will not find this box"
+            ),
+        }
+    }
+    // journald keeps events, not views.
+    if std::env::var_os("JOURNAL_STREAM").is_none() {
+        supervisor.task("terminal", view::show(status.watch(), stop.clone()));
+    }
+    if let Some(duration) = prepared.duration {
+        supervisor.task("timer", leave_after(duration, stop.clone()));
+    }
+
+    let pulses = Pulses {
+        media: supervisor.heartbeat("media", HUNG),
+        signalling: supervisor.heartbeat("signalling", HUNG),
+    };
+    let setup = session::Setup {
+        service,
+        call,
+        e2ee: prepared.config.e2ee,
+        identity,
+    };
+    supervisor.task("session", session::run(setup, status, stop, pulses));
+
+    supervisor.ready("running");
+    supervisor.run().await?;
+    Ok(())
+}
+
+async fn leave_after(duration: Duration, stop: Stop) -> Result<(), anyhow::Error> {
+    tokio::select! {
+        () = tokio::time::sleep(duration) => stop.ask(),
+        () = stop.asked() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,535 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One membership of one room: what the service says, what media sees, and what the meeting decides, carried between
+//! the three.
+//!
+//! The decisions are not made here: [`ForeignRoom`] says what may be sent and played and what has verified, from what
+//! the elements counted. This loop only translates.
+
+mod liveness;
+mod translate;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use roomseal_media::call::{Call, CallConfig, Command, Counts, Event as MediaEvent};
+use roomseal_media::capture::{AUDIO, CaptureEvent, SourceState};
+use roomseal_media::present::PresentEvent;
+use roomseal_media::transport::{LocalTrackId, PublishTrack, Target};
+use roomseal_meeting::{Action, Event as MeetingEvent, ForeignRoom, Requirement};
+use roomseal_service::livekit::{
+    Config as ServiceConfig, Event, Handle, LiveKit, MediaTrouble, Reason,
+};
+use tokio::sync::mpsc;
+
+use crate::config::E2ee;
+use crate::roster;
+use crate::status::{Connection, LocalTrack, Publisher};
+use crate::supervise::{Heartbeat, Stop};
+
+use self::liveness::Liveness;
+
+/// The signalling loop comes round at least this often.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// How long the service gets to hear that we leave.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// What a session is made of.
+#[derive(Debug)]
+pub struct Setup {
+    /// How the meeting service is reached.
+    pub service: ServiceConfig,
+    /// What is captured and presented.
+    pub call: CallConfig,
+    /// Requirement and keys.
+    pub e2ee: E2ee,
+    /// The local identity, as the token says it.
+    pub identity: String,
+}
+
+/// Pulses of the two loops.
+#[derive(Clone, Debug)]
+pub struct Pulses {
+    /// The media loop.
+    pub media: Heartbeat,
+    /// The signalling loop.
+    pub signalling: Heartbeat,
+}
+
+/// Why a session ended although nobody here asked it to.
+#[derive(Debug, thiserror::Error)]
+#[error("the meeting is over for this box: {0}")]
+pub struct Over(Reason);
+
+/// Joins and stays until `stop` is asked.
+///
+/// # Errors
+/// When media cannot start, or the service says for good that we may not stay.
+pub async fn run(
+    setup: Setup,
+    status: Publisher,
+    stop: Stop,
+    pulses: Pulses,
+) -> Result<(), anyhow::Error> {
+    let (media_sender, mut media_events) = mpsc::unbounded_channel();
+    let config = setup.call;
+    // Devices may take their time to open; the runtime has other work.
+    let call = tokio::task::spawn_blocking(move || {
+        Call::start(
+            config,
+            Arc::new(move |event| {
+                // After the session's end nobody listens.
+                let _ = media_sender.send(event);
+            }),
+        )
+    })
+    .await
+    .context("media did not start")??;
+
+    let loopback = setup.service.server.is_loopback();
+    let (handle, mut service_events) = LiveKit::connect(setup.service);
+    let requirement = if setup.e2ee.required {
+        Requirement::Sealed
+    } else {
+        Requirement::Open
+    };
+    let own = setup.e2ee.keys.of(&setup.identity).cloned();
+    let mut session = Session {
+        room: ForeignRoom::new(requirement, own.is_some()),
+        call,
+        handle,
+        e2ee: setup.e2ee,
+        loopback,
+        status,
+        began: Instant::now(),
+        published: HashMap::new(),
+        local_sids: HashMap::new(),
+        identities: HashMap::new(),
+        speaking: HashMap::new(),
+        offered: HashMap::new(),
+        encoders: HashMap::new(),
+        liveness: Liveness::default(),
+        attempt: 0,
+        lost: None,
+    };
+    if let Some(key) = own {
+        session
+            .call
+            .command(Command::SendKey(session.e2ee.keys.index, key));
+    }
+
+    let mut beat = tokio::time::interval(BEAT);
+    let result = loop {
+        tokio::select! {
+            () = stop.asked() => break Ok(()),
+            _ = beat.tick() => {}
+            event = service_events.recv() => match event {
+                Some(Event::Disconnected { reason, will_retry: false }) => {
+                    session.out(&reason);
+                    break Err(Over(reason).into());
+                }
+                Some(event) => session.service(event),
+                None => break Err(anyhow::anyhow!("the connection to the meeting service ended without a word")),
+            },
+            event = media_events.recv() => match event {
+                Some(event) => {
+                    if matches!(event, MediaEvent::Turn(_)) {
+                        pulses.media.beat();
+                    }
+                    session.media(event);
+                }
+                None => break Err(anyhow::anyhow!("media ended by itself")),
+            },
+        }
+        pulses.signalling.beat();
+    };
+
+    session.handle.leave();
+    // The farewell is a courtesy: others see us go at once instead of after a time-out.
+    let farewell = async { while service_events.recv().await.is_some() {} };
+    let _ = tokio::time::timeout(FAREWELL, farewell).await;
+    let call = session.call;
+    // Joins the media thread, which tears pipelines down.
+    tokio::task::spawn_blocking(move || drop(call))
+        .await
+        .context("media did not stop")?;
+    result
+}
+
+struct Session {
+    room: ForeignRoom,
+    call: Call,
+    handle: Handle,
+    e2ee: E2ee,
+    loopback: bool,
+    status: Publisher,
+    began: Instant,
+    /// Tracks on their way to the service, by client id.
+    published: HashMap<String, LocalTrackId>,
+    /// Tracks the service took, by sid.
+    local_sids: HashMap<String, LocalTrackId>,
+    /// Identities by participant sid.
+    identities: HashMap<String, String>,
+    /// Levels by identity.
+    speaking: HashMap<String, f32>,
+    /// Tracks as they were offered to the service.
+    offered: HashMap<LocalTrackId, PublishTrack>,
+    /// Why an encoder was taken or not, by its name.
+    encoders: HashMap<String, String>,
+    liveness: Liveness,
+    attempt: u32,
+    /// Why the connection was lost, while it is.
+    lost: Option<String>,
+}
+
+impl Session {
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn service(&mut self, event: Event) {
+        match event {
+            Event::Connecting { attempt } => {
+                self.attempt = attempt;
+                self.show_connection(false);
+            }
+            Event::Joined(info) => {
+                self.lost = None;
+                self.handle = self.handle.for_join(info.join);
+                self.published.clear();
+                self.local_sids.clear();
+                self.speaking.clear();
+                self.identities = info
+                    .others
+                    .iter()
+                    .map(|other| (other.sid.clone(), other.identity.clone()))
+                    .collect();
+                self.liveness = Liveness::default();
+                self.call.command(Command::Join {
+                    ice_servers: info.ice_servers.iter().map(translate::ice_server).collect(),
+                    sif_trailer: info.sif_trailer.clone(),
+                    loopback: self.loopback,
+                });
+                tracing::info!(server = %info.server_version, "in the meeting");
+                self.meeting(MeetingEvent::Joined {
+                    me: info.local.identity.clone(),
+                    others: info.others.iter().map(roster::participant).collect(),
+                });
+                self.people();
+                self.show_connection(true);
+            }
+            Event::Resumed(info) => {
+                self.lost = None;
+                self.call.command(Command::Resume {
+                    ice_servers: info.ice_servers.iter().map(translate::ice_server).collect(),
+                });
+                tracing::info!("resumed");
+                self.show_connection(true);
+            }
+            Event::Offer(offer) => self
+                .call
+                .command(Command::RemoteOffer(translate::offer(offer))),
+            Event::Answer(answer) => self.call.command(Command::RemoteAnswer {
+                sdp: answer.sdp,
+                id: answer.id,
+            }),
+            Event::Trickle {
+                target, init_json, ..
+            } => {
+                // The end of the candidates is an empty message; webrtcbin needs no sign of it.
+                if !init_json.is_empty() {
+                    self.call.command(Command::RemoteCandidate {
+                        target: translate::target(target),
+                        init_json,
+                    });
+                }
+            }
+            Event::TrackPublished { cid, track } => {
+                if let Some(local) = self.published.get(&cid) {
+                    self.local_sids.insert(track.sid, *local);
+                }
+                self.call.command(Command::Published { cid });
+            }
+            Event::Participants(participants) => {
+                for participant in &participants {
+                    self.identities
+                        .insert(participant.sid.clone(), participant.identity.clone());
+                }
+                self.meeting(MeetingEvent::Participants(
+                    participants.iter().map(roster::participant).collect(),
+                ));
+                self.people();
+            }
+            Event::Mute { sid, muted } => {
+                if let Some(local) = self.local_sids.get(&sid) {
+                    self.call.command(Command::Mute {
+                        local: *local,
+                        muted,
+                    });
+                    self.handle.mute(sid, muted);
+                }
+            }
+            Event::Speakers(speakers) => {
+                for speaker in speakers {
+                    let Some(identity) = self.identities.get(&speaker.participant_sid) else {
+                        continue;
+                    };
+                    if speaker.active {
+                        self.speaking.insert(identity.clone(), speaker.level);
+                    } else {
+                        self.speaking.remove(identity);
+                    }
+                }
+                let mut loudest: Vec<_> = self.speaking.iter().collect();
+                loudest.sort_by(|a, b| b.1.total_cmp(a.1));
+                let identities = loudest.into_iter().map(|(who, _)| who.clone()).collect();
+                self.call.command(Command::Speakers(identities));
+            }
+            Event::RestartMedia => {
+                self.call.command(Command::Leave);
+                self.meeting(MeetingEvent::Left);
+            }
+            Event::Reconnecting { reason, .. } | Event::Disconnected { reason, .. } => {
+                tracing::warn!(%reason, "connection lost");
+                self.lost = Some(reason.to_string());
+                self.show_connection(false);
+            }
+            Event::SubscriptionError { sid, error } => {
+                tracing::warn!(%sid, ?error, "a track cannot be received");
+            }
+            Event::RequestRefused {
+                request,
+                reason,
+                message,
+            } => {
+                let text = format!("the service refused {request}: {reason} {message}");
+                tracing::warn!("{text}");
+                self.status.trouble("service", Some(text));
+            }
+            Event::Garbage { what, count } => {
+                tracing::warn!(%what, count, "the service sent something that is no message");
+            }
+            Event::StreamState(_)
+            | Event::SubscribedQuality { .. }
+            | Event::SubscriptionPermission { .. }
+            | Event::Quality(_)
+            | Event::Room(_)
+            | Event::TokenRefreshed
+            | Event::TrackSubscribed { .. }
+            | Event::TrackUnpublished { .. } => {}
+            other => tracing::debug!(?other, "not handled"),
+        }
+    }
+
+    fn media(&mut self, event: MediaEvent) {
+        match event {
+            MediaEvent::Publish { cid, track } => {
+                self.published.insert(cid.clone(), track.local);
+                self.offered.insert(track.local, track.clone());
+                let request = translate::add_track(cid, &track, self.room.requirement());
+                self.handle.add_track(request);
+            }
+            MediaEvent::LocalOffer { sdp, id } => self.handle.offer(sdp, id),
+            MediaEvent::LocalAnswer { sdp, id } => self.handle.answer(sdp, id),
+            MediaEvent::LocalCandidate { target, init_json } => {
+                self.handle
+                    .trickle(translate::service_target(target), init_json, false);
+            }
+            MediaEvent::Connected(target) => {
+                tracing::info!(%target, "connected, certificate checked");
+                self.status.trouble("connection", None);
+            }
+            MediaEvent::Failed { target, reason } => self.failed(target, &reason),
+            MediaEvent::Refused(reason) => {
+                let text = reason.to_string();
+                tracing::error!("{text}");
+                self.status.trouble("connection", Some(text.clone()));
+                self.meeting(MeetingEvent::Left);
+                self.handle.rejoin(text);
+            }
+            MediaEvent::CannotPublish { local, reason } => {
+                let text = format!("cannot publish: {reason}");
+                tracing::error!(?local, "{text}");
+                self.status.trouble("publishing", Some(text));
+            }
+            MediaEvent::Arrived { sid } => self.meeting(MeetingEvent::Flowing { sid }),
+            MediaEvent::Ended { sid } => self.meeting(MeetingEvent::Ended { sid }),
+            MediaEvent::CannotPlay { sid, error } => {
+                tracing::error!(%sid, %error, "a track cannot be played");
+                self.status.trouble("playing", Some(error.to_string()));
+            }
+            MediaEvent::Data { .. } => {}
+            MediaEvent::Capture(event) => self.capture(event),
+            MediaEvent::Present(event) => self.presented(event),
+            MediaEvent::Turn(counts) => self.turn(&counts),
+        }
+    }
+
+    fn capture(&mut self, event: CaptureEvent) {
+        match event {
+            CaptureEvent::SourceState { local, state } => {
+                let about = if local == AUDIO {
+                    "microphone"
+                } else {
+                    "camera"
+                };
+                let trouble = match &state {
+                    SourceState::Running => None,
+                    state => Some(state.to_string()),
+                };
+                match &trouble {
+                    Some(text) => tracing::warn!("{about}: {text}"),
+                    None => tracing::info!("{about}: running"),
+                }
+                self.status.trouble(about, trouble);
+            }
+            CaptureEvent::Encoders(verdicts) => {
+                for verdict in &verdicts {
+                    tracing::info!(encoder = %verdict.name, taken = verdict.taken, "{}", verdict.reason);
+                }
+                self.encoders = verdicts
+                    .into_iter()
+                    .map(|verdict| (verdict.name.to_string(), verdict.reason))
+                    .collect();
+                self.status.trouble("encoder", None);
+            }
+            CaptureEvent::NoEncoder { reason } => {
+                tracing::error!("{reason}");
+                self.status.trouble("encoder", Some(reason));
+            }
+            CaptureEvent::Limits(limits) => tracing::info!(?limits, "the board's load changed"),
+            CaptureEvent::CodecPreferred { codec } => {
+                tracing::info!(
+                    ?codec,
+                    "a better encoder was found; it is used from the next start"
+                );
+            }
+            CaptureEvent::TrackChanged(track) => {
+                self.offered.insert(track.local, track);
+            }
+        }
+    }
+
+    fn presented(&self, event: PresentEvent) {
+        match event {
+            PresentEvent::KeyFrameWanted { .. } => {}
+            PresentEvent::TrackState { sid, state } => tracing::info!(%sid, "{state}"),
+            PresentEvent::DecoderFailed { sid, reason } => {
+                tracing::warn!(%sid, reason, "a decoder gave up and was replaced");
+            }
+            PresentEvent::OutputFailed { output, reason } => {
+                tracing::error!(%output, reason, "output failed");
+                self.status.trouble(&output.to_string(), Some(reason));
+            }
+            PresentEvent::OutputWorks { output } => self.status.trouble(&output.to_string(), None),
+            PresentEvent::RecordingStarted { path, .. } => {
+                tracing::info!(path = %path.display(), "recording");
+            }
+            PresentEvent::RecordingFinished { path, .. } => {
+                tracing::info!(path = %path.display(), "recorded");
+            }
+            PresentEvent::RecordingFailed { reason } => {
+                tracing::error!(reason, "nothing is recorded any more");
+                self.status.trouble("recording", Some(reason));
+            }
+        }
+    }
+
+    fn failed(&mut self, target: Target, reason: &str) {
+        tracing::warn!(%target, reason, "media connection failed");
+        self.status
+            .trouble("connection", Some(format!("{target} connection: {reason}")));
+        self.handle.resume(match target {
+            Target::Publisher => MediaTrouble::Publisher,
+            Target::Subscriber => MediaTrouble::Subscriber,
+        });
+    }
+
+    fn meeting(&mut self, event: MeetingEvent) {
+        for action in self.room.handle(event, self.now()) {
+            match action {
+                Action::Play(play) => {
+                    let keys = self.e2ee.keys.ring(&play.identity);
+                    self.call.command(Command::Play {
+                        track: translate::play(play),
+                        keys,
+                    });
+                }
+                Action::Send(sending) => self.call.command(Command::Send(translate::mode(sending))),
+                Action::Stop { sid } => self.call.command(Command::Stop { sid }),
+            }
+        }
+    }
+
+    fn people(&self) {
+        let report = self.room.report(self.now());
+        self.call.command(Command::People(
+            report.participants.iter().map(translate::person).collect(),
+        ));
+    }
+
+    fn turn(&mut self, counts: &Counts) {
+        for (sid, stats) in &counts.remote {
+            self.meeting(MeetingEvent::Counted {
+                sid: sid.clone(),
+                counters: translate::counters(&stats.frames),
+            });
+        }
+        let report = self.room.report(self.now());
+        let expected = report
+            .participants
+            .iter()
+            .flat_map(|participant| &participant.tracks)
+            .any(|track| !track.muted && counts.remote.contains_key(&track.sid));
+        if let Some(transport) = &counts.transport {
+            for (target, silent) in self.liveness.look(transport, expected) {
+                self.failed(
+                    target,
+                    &format!("nothing was heard for {} s", silent.as_secs()),
+                );
+            }
+        }
+        let local_tracks = counts
+            .local
+            .iter()
+            .map(|stats| {
+                let name = stats.encoder.as_deref().unwrap_or_default();
+                translate::local_track(
+                    stats,
+                    self.offered.get(&stats.local),
+                    self.encoders.get(name).map(String::as_str),
+                )
+            })
+            .collect::<Vec<LocalTrack>>();
+        self.status.update(|status| {
+            status.sending = report.sending_text.to_owned();
+            status.local_tracks = local_tracks;
+            status.participants = roster::participants(&report);
+        });
+    }
+
+    fn show_connection(&self, inside: bool) {
+        let connection = match (&self.lost, inside) {
+            (_, true) => Connection::Joined,
+            (None, false) => Connection::Connecting {
+                attempt: self.attempt.max(1),
+            },
+            (Some(reason), false) => Connection::Reconnecting {
+                attempt: self.attempt.max(1),
+                reason: reason.clone(),
+            },
+        };
+        self.status.update(|status| status.connection = connection);
+    }
+
+    fn out(&self, reason: &Reason) {
+        self.status.update(|status| {
+            status.connection = Connection::Left {
+                reason: reason.to_string(),
+            };
+            status.participants.clear();
+        });
+    }
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The same thing in the words of the service, of media, of the meeting and of the status.
+
+use roomseal_e2ee::OpenCounters;
+use roomseal_media::call::Played;
+use roomseal_media::capture::TrackStats;
+use roomseal_media::elements::{DecryptCounters, OpenMode, SealMode};
+use roomseal_media::encoder::codec_name;
+use roomseal_media::present::{Person, TrackSource};
+use roomseal_media::transport::{self, MediaKind, PublishTrack, RemoteOffer};
+use roomseal_meeting::{self as meeting, Medium, Requirement, Sending, Source};
+use roomseal_service::livekit as service;
+
+use crate::status;
+
+pub(super) fn target(target: service::Target) -> transport::Target {
+    match target {
+        service::Target::Publisher => transport::Target::Publisher,
+        service::Target::Subscriber => transport::Target::Subscriber,
+    }
+}
+
+pub(super) fn service_target(target: transport::Target) -> service::Target {
+    match target {
+        transport::Target::Publisher => service::Target::Publisher,
+        transport::Target::Subscriber => service::Target::Subscriber,
+    }
+}
+
+pub(super) fn ice_server(server: &service::IceServer) -> transport::IceServer {
+    transport::IceServer {
+        urls: server.urls.clone(),
+        username: server.username.clone(),
+        credential: server.credential.expose().to_owned(),
+    }
+}
+
+pub(super) fn offer(offer: service::Description) -> RemoteOffer {
+    RemoteOffer {
+        sdp: offer.sdp,
+        id: offer.id,
+        mid_to_track: offer.mid_to_track.into_iter().collect(),
+    }
+}
+
+pub(super) fn add_track(
+    cid: String,
+    track: &PublishTrack,
+    requirement: Requirement,
+) -> service::AddTrack {
+    let (width, height) = track.size.unwrap_or_default();
+    let (kind, source, name) = match track.kind() {
+        MediaKind::Audio => (
+            service::TrackKind::Audio,
+            service::TrackSource::Microphone,
+            "microphone",
+        ),
+        MediaKind::Video => (
+            service::TrackKind::Video,
+            service::TrackSource::Camera,
+            "camera",
+        ),
+    };
+    service::AddTrack {
+        cid,
+        kind,
+        source,
+        name: name.into(),
+        width,
+        height,
+        layers: Vec::new(),
+        muted: false,
+        // Redundant audio would put two frames into one, of which only one could be sealed.
+        disable_red: true,
+        encryption: match requirement {
+            Requirement::Sealed => service::Encryption::Gcm,
+            Requirement::Open => service::Encryption::None,
+        },
+        stream: track.stream.clone(),
+    }
+}
+
+pub(super) fn play(play: meeting::Play) -> Played {
+    Played {
+        sid: play.sid,
+        identity: play.identity,
+        name: play.called,
+        source: match (play.source, play.medium) {
+            (Source::Camera, _) => TrackSource::Camera,
+            (Source::Microphone, _) => TrackSource::Microphone,
+            (Source::Screen, _) => TrackSource::Screen,
+            (Source::ScreenSound, _) => TrackSource::ScreenAudio,
+            (Source::Other, Medium::Sound) => TrackSource::Microphone,
+            (Source::Other, Medium::Picture | Medium::Other) => TrackSource::Camera,
+        },
+        mode: match play.opening {
+            meeting::Opening::AllowClear => OpenMode::AllowClear,
+            meeting::Opening::Required => OpenMode::Require,
+        },
+    }
+}
+
+/// What the element counted, in the meeting's terms: a clear frame is clear whether it was played or not.
+pub(super) fn counters(counted: &DecryptCounters) -> OpenCounters {
+    OpenCounters {
+        clear: counted.frames.clear + counted.passed_clear,
+        ..counted.frames
+    }
+}
+
+pub(super) fn mode(sending: Sending) -> SealMode {
+    match sending {
+        Sending::Clear => SealMode::Clear,
+        Sending::Sealed => SealMode::Seal,
+        Sending::NothingOutside | Sending::NothingWithoutKey => SealMode::Hold,
+    }
+}
+
+pub(super) fn person(report: &meeting::ParticipantReport) -> Person {
+    Person {
+        identity: report.identity.clone(),
+        name: if report.name.trim().is_empty() {
+            report.identity.clone()
+        } else {
+            report.name.clone()
+        },
+    }
+}
+
+pub(super) fn local_track(
+    stats: &TrackStats,
+    track: Option<&PublishTrack>,
+    why: Option<&str>,
+) -> status::LocalTrack {
+    let encoder = stats.encoder.as_deref().unwrap_or("none");
+    status::LocalTrack {
+        source: match MediaKind::from(stats.codec) {
+            MediaKind::Audio => "microphone",
+            MediaKind::Video => "camera",
+        }
+        .into(),
+        codec: codec_name(stats.codec).into(),
+        encoder: match why {
+            Some(why) => format!("{encoder} ({why})"),
+            None => encoder.to_owned(),
+        },
+        format: track
+            .and_then(|track| track.size)
+            .map(|(width, height)| format!("{width}x{height}, {} per second", stats.fps))
+            .unwrap_or_default(),
+        muted: stats.muted,
+        sealed: stats.sealed,
+        dropped: stats.dropped,
+        // What was handed on and not sealed was clear.
+        clear: stats.frames.saturating_sub(stats.sealed),
+    }
+}
