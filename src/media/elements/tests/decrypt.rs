@@ -303,7 +303,7 @@ fn broken_frames_of_every_length_are_refused() {
         let (element, mut harness, _bus) = decryptor(caps);
         element.set_key(index(0), key(1));
         let mut pushed = 0;
-        for length in (1..64).chain([1 << 16, 3 << 20]) {
+        for length in (1..64).chain([1 << 16, 1 << 20]) {
             for tail in [&[12, 0][..], &[], &[0, 0, 3]] {
                 let mut frame = noise(length, length as u64);
                 frame.extend(tail);

@@ -86,7 +86,7 @@ fn every_vp8_frame_crosses_the_opaque_payloader_unchanged() {
         &format!(
             "videotestsrc num-buffers={FRAMES} pattern=snow ! \
              video/x-raw,width=320,height=240,framerate=30/1 ! \
-             vp8enc deadline=1 keyframe-max-dist=20 target-bitrate=2000000 token-partitions=3 ! \
+             vp8enc deadline=1 cpu-used=16 keyframe-max-dist=20 target-bitrate=2000000 token-partitions=3 ! \
              frameencrypt name=e ! rtpvp8opaquepay mtu=1200 ! rtpvp8depay ! \
              framedecrypt name=d ! vp8dec ! fakesink name=out"
         ),
