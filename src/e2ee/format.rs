@@ -7,7 +7,8 @@ use crate::ring::KeyIndex;
 
 /// How sealed frames are laid out: what stays clear, and where tag, IV and key index lie.
 ///
-/// A format may keep state of the stream, such as parameter sets. It never gives out a clear frame.
+/// A format may keep state of the stream, such as parameter sets. It never gives out a clear frame. Formats live in this
+/// crate, because only here can keys be used and IVs be drawn.
 pub trait FrameFormat {
     /// Bytes that `out` of [`seal`](Self::seal) needs at most for a frame of `plain_len` bytes.
     fn max_sealed_len(&self, plain_len: usize) -> usize;

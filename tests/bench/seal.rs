@@ -48,9 +48,9 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 const SIZES: [usize; 4] = [100, 1200, 5000, 30_000];
-const ROUNDS: usize = 301;
+const ROUNDS: usize = 801;
 /// Bytes per round and side: long enough for the clock, short enough to fall between interruptions.
-const ROUND_BYTES: usize = 400_000;
+const ROUND_BYTES: usize = 50_000;
 /// At 100 B a frame may cost so much more than the bare AEAD.
 const SMALL_MARGIN: f64 = 60.0;
 const LARGE_RATIO: f64 = 1.1;

@@ -29,12 +29,12 @@ pub(super) fn behind_two_zeros(
     }
 }
 
-/// Whether one of the bytes is zero, told from whole words: a borrow reaches the top bit of a zero byte only.
+/// Whether one of the bytes is zero, asked in the one way that becomes a few vector instructions.
 fn holds_zero(chunk: &[u8; CHUNK]) -> bool {
-    const LOW: u128 = u128::from_ne_bytes([0x01; CHUNK]);
-    const TOP: u128 = u128::from_ne_bytes([0x80; CHUNK]);
-    let word = u128::from_ne_bytes(*chunk);
-    word.wrapping_sub(LOW) & !word & TOP != 0
+    chunk
+        .iter()
+        .fold(0, |zeros, byte| zeros | u8::from(*byte == 0))
+        != 0
 }
 
 /// Escapes the bytes of `buffer` from `start` to `end` in place and gives their new end; none if it does not fit.
@@ -92,7 +92,7 @@ fn needs_escape(byte: u8) -> bool {
     byte <= ESCAPE
 }
 
-const CHUNK: usize = 16;
+const CHUNK: usize = 32;
 /// The byte that breaks up what would look like a start code.
 const ESCAPE: u8 = 3;
 
