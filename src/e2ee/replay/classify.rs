@@ -54,15 +54,14 @@ fn follows_counter(last: &Iv, iv: &Iv) -> bool {
 
 fn follows_timestamp(last: &Iv, iv: &Iv) -> bool {
     // Counts go round at 65 535.
-    let count = |iv: &Iv| iv.word(1).wrapping_sub(iv.word(2));
-    let (before, after) = (count(last), count(iv));
-    let step = (after + COUNT_MODULUS).wrapping_sub(before) % COUNT_MODULUS;
+    let count =
+        |iv: &Iv| Some(iv.word(1).wrapping_sub(iv.word(2))).filter(|count| *count < COUNT_MODULUS);
+    let (Some(before), Some(after)) = (count(last), count(iv)) else {
+        return false;
+    };
+    let step = (after + COUNT_MODULUS - before) % COUNT_MODULUS;
     let time_step = iv.word(1).wrapping_sub(last.word(1));
-    last.word(0) == iv.word(0)
-        && before < COUNT_MODULUS
-        && after < COUNT_MODULUS
-        && (1..=MAX_STEP).contains(&step)
-        && time_step < 1 << 31
+    last.word(0) == iv.word(0) && (1..=MAX_STEP).contains(&step) && time_step < 1 << 31
 }
 
 /// By chance, eight IVs in a row follow neither rule.

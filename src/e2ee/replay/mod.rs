@@ -262,4 +262,26 @@ mod tests {
             assert_eq!(guard.is_bounded(), kind == "RandomIvs");
         }
     }
+
+    #[test]
+    fn ivs_at_the_ends_of_every_range_are_no_reason_to_panic() {
+        let ends = [0, 1, 0xFFFE, 0xFFFF, 0x7FFF_FFFF, 0x8000_0000, u32::MAX];
+        for replay in [
+            Replay::Window,
+            Replay::Libwebrtc {
+                clock_rate: u32::MAX,
+            },
+            Replay::RandomIvs,
+            Replay::Auto { clock_rate: 0 },
+        ] {
+            let mut guard = Guard::new(replay);
+            for a in ends {
+                for b in ends {
+                    for c in ends {
+                        play(&mut guard, words(a, b, c));
+                    }
+                }
+            }
+        }
+    }
 }
