@@ -212,7 +212,6 @@ impl Session {
                     sif_trailer: info.sif_trailer.clone(),
                     loopback: self.loopback,
                 });
-                tracing::info!(server = %info.server_version, "in the meeting");
                 self.meeting(MeetingEvent::Joined {
                     me: info.local.identity.clone(),
                     others: info.others.iter().map(roster::participant).collect(),
@@ -292,7 +291,6 @@ impl Session {
                 self.meeting(MeetingEvent::Left);
             }
             Event::Reconnecting { reason, .. } | Event::Disconnected { reason, .. } => {
-                tracing::warn!(%reason, "connection lost");
                 self.lost = Some(reason.to_string());
                 self.show_connection(false);
             }
@@ -399,7 +397,8 @@ impl Session {
                 tracing::error!("{reason}");
                 self.status.trouble("encoder", Some(reason));
             }
-            CaptureEvent::Limits(limits) => tracing::info!(?limits, "the board's load changed"),
+            // Told where it was decided; the call has adapted the tiles.
+            CaptureEvent::Limits(_) => {}
             CaptureEvent::CodecPreferred { codec } => {
                 tracing::info!(
                     ?codec,

@@ -83,7 +83,7 @@ pub struct LocalTrack {
     pub codec: String,
     /// The encoder element and why it was taken.
     pub encoder: String,
-    /// Pixels and frames per second, for people; empty for sound.
+    /// Pixels, for people; empty for sound.
     pub format: String,
     /// Muted here.
     pub muted: bool,

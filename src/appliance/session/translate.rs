@@ -146,7 +146,7 @@ pub(super) fn local_track(
         },
         format: track
             .and_then(|track| track.size)
-            .map(|(width, height)| format!("{width}x{height}, {} per second", stats.fps))
+            .map(|(width, height)| format!("{width}x{height}"))
             .unwrap_or_default(),
         muted: stats.muted,
         sealed: stats.sealed,
