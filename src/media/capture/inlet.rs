@@ -25,12 +25,12 @@ impl Pacer {
             return true;
         };
         // A camera at just this rate must not lose pictures to its jitter.
-        if pts + interval / 3 < due {
+        if pts + interval / 2 < due {
             return false;
         }
         let next = due + interval;
         // After a pause, or from a slower source, count anew instead of catching up.
-        self.due = Some(if next < pts + interval / 3 {
+        self.due = Some(if next < pts + interval / 2 {
             pts + interval
         } else {
             next

@@ -335,7 +335,8 @@ impl Maker<'_> {
     }
 
     fn described(&self, description: &str) -> Result<gst::Element, SourceFault> {
-        gst::parse::bin_from_description(description, true)
+        // So that it may end with caps, as people write it: a bin cannot.
+        gst::parse::bin_from_description(&format!("{description} ! identity"), true)
             .map(|bin| bin.upcast())
             .map_err(|error| SourceFault::broken(self.0, error.message()))
     }

@@ -7,4 +7,5 @@
     reason = "a panic is how a test reports that something is not as it should be"
 )]
 
+mod capture;
 mod present;
