@@ -58,6 +58,8 @@ pub(super) struct Driver {
     /// before the next one is there, so it stays open until then.
     parked: Option<Writer>,
     events: VecDeque<Event>,
+    /// What the log says last about being disconnected; days without network must not fill it.
+    logged: Option<Reason>,
     finished: bool,
 }
 
@@ -72,6 +74,7 @@ impl Driver {
             writer: None,
             parked: None,
             events: VecDeque::new(),
+            logged: None,
             finished: false,
         }
     }
@@ -158,7 +161,7 @@ impl Driver {
                 Action::Close => self.close(),
                 Action::Park => self.park(),
                 Action::Emit(event) => {
-                    log(&event);
+                    self.log(&event);
                     self.events.push_back(event);
                 }
                 Action::Finish => {
@@ -225,6 +228,39 @@ impl Driver {
                 tokio::spawn(new.finish());
             }
             (old, new) => self.parked = old.or(new),
+        }
+    }
+
+    /// What an operator wants to find in the log. Participants' names are none of its business.
+    fn log(&mut self, event: &Event) {
+        match event {
+            Event::Connecting { attempt } => debug!(attempt, "connecting to the meeting service"),
+            Event::Joined(join) => {
+                self.logged = None;
+                info!(
+                    server = join.server_version,
+                    others = join.others.len(),
+                    "joined"
+                );
+            }
+            Event::Resumed(_) => {
+                self.logged = None;
+                info!("resumed");
+            }
+            Event::Reconnecting { reason, resume } => warn!(%reason, resume, "reconnecting"),
+            Event::Disconnected { reason, .. } if self.logged.as_ref() == Some(reason) => {
+                debug!(%reason, "still not connected");
+            }
+            Event::Disconnected { reason, will_retry } => {
+                self.logged = Some(reason.clone());
+                warn!(%reason, will_retry, "not connected");
+            }
+            Event::Garbage { what, count } => warn!(%what, count, "garbage from the server"),
+            Event::RequestRefused {
+                request, reason, ..
+            } => warn!(request, reason, "the server refused a request"),
+            Event::SubscriptionError { sid, error } => warn!(sid, ?error, "cannot receive a track"),
+            _ => {}
         }
     }
 }
@@ -302,25 +338,4 @@ async fn read(reader: &mut Option<SplitStream<WebSocket>>) -> Option<Input> {
     };
     *reader = None;
     Some(Input::Closed(closed))
-}
-
-/// What an operator wants to find in the log. Participants' names are none of its business.
-fn log(event: &Event) {
-    match event {
-        Event::Connecting { attempt } => debug!(attempt, "connecting to the meeting service"),
-        Event::Joined(join) => info!(
-            server = join.server_version,
-            others = join.others.len(),
-            "joined"
-        ),
-        Event::Resumed(_) => info!("resumed"),
-        Event::Reconnecting { reason, resume } => warn!(%reason, resume, "reconnecting"),
-        Event::Disconnected { reason, will_retry } => warn!(%reason, will_retry, "not connected"),
-        Event::Garbage { what, count } => warn!(%what, count, "garbage from the server"),
-        Event::RequestRefused {
-            request, reason, ..
-        } => warn!(request, reason, "the server refused a request"),
-        Event::SubscriptionError { sid, error } => warn!(sid, ?error, "cannot receive a track"),
-        _ => {}
-    }
 }

@@ -448,9 +448,8 @@ fn after_a_long_absence_a_new_session_is_joined_and_it_never_gives_up() {
         }
     }
     let restarted = restarted.unwrap();
-    assert!(restarted >= RESUME_WINDOW && restarted < RESUME_WINDOW + Duration::from_secs(8));
-    // 1 s before the next packet of an attempt: within 5 s of the network's return.
-    assert!(longest <= Duration::from_secs(3), "{longest:?}");
+    assert!(restarted >= RESUME_WINDOW && restarted < RESUME_WINDOW + Duration::from_secs(7));
+    assert!(longest <= Duration::from_secs(2), "{longest:?}");
 }
 
 #[test]
