@@ -307,7 +307,11 @@ pub(super) fn display(display: &Display) -> Result<Option<gst::Element>, Present
             }
             sink
         }
-        Display::Wayland => make(what, "waylandsink")?,
+        Display::Wayland => {
+            let sink = make(what, "waylandsink")?;
+            sink.set_property("fullscreen", true);
+            sink
+        }
         Display::Window => make(what, "autovideosink")?,
         Display::Elements(description) => gst::parse::bin_from_description(description, true)
             .map_err(|error| build_error(what, &error))?

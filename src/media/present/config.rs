@@ -59,7 +59,7 @@ pub enum Display {
         /// Name of the kernel driver; probed without it.
         driver: Option<String>,
     },
-    /// A Wayland compositor (`waylandsink`).
+    /// The whole screen of a Wayland compositor (`waylandsink`).
     Wayland,
     /// A window of whatever desktop there is (`autovideosink`).
     Window,

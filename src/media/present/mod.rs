@@ -49,12 +49,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use roomseal_e2ee::KeyRing;
 
 use crate::elements::framedecrypt::OpenMode;
-use crate::plugins;
 use crate::record::{self, Recorder, snapshot::Snapshots};
+use crate::{clock, plugins};
 use feed::Feed;
 use open::Track;
 use worker::{Command, Worker};
@@ -71,6 +72,8 @@ pub struct Present {
     next_id: AtomicU64,
     commands: Sender<Command>,
     worker: Option<JoinHandle<()>>,
+    /// When the worker last went round, in nanoseconds on the shared clock.
+    beat: Arc<AtomicU64>,
     /// After the worker, so that everything recorded has reached it when it finishes.
     recorder: Option<Recorder>,
 }
@@ -116,11 +119,13 @@ impl Present {
             .transpose()?;
 
         let (commands, receiver) = mpsc::channel();
+        let beat = Arc::new(AtomicU64::new(clock::now().nseconds()));
         let worker = Worker::new(
             config.clone(),
             Arc::clone(&events),
             commands.clone(),
             snapshots,
+            Arc::clone(&beat),
         );
         let worker = std::thread::Builder::new()
             .name("present".to_owned())
@@ -135,6 +140,7 @@ impl Present {
             next_id: AtomicU64::new(1),
             commands,
             worker: Some(worker),
+            beat,
             recorder,
         })
     }
@@ -264,11 +270,11 @@ impl Present {
             .collect()
     }
 
-    /// Whether the thread behind this still runs; it ends only by [`Present::stop`] or a defect.
-    pub fn is_alive(&self) -> bool {
-        self.worker
-            .as_ref()
-            .is_some_and(|worker| !worker.is_finished())
+    /// Time since the thread behind this last went round; it does so ten times a second. Seconds
+    /// mean that a device holds it up, or that it is gone.
+    pub fn beat_ago(&self) -> Duration {
+        let beat = Duration::from_nanos(self.beat.load(Ordering::Relaxed));
+        Duration::from(clock::now()).saturating_sub(beat)
     }
 
     /// Finishes all files and takes everything down; returns when it is gone. Not from a streaming
@@ -301,7 +307,7 @@ impl Present {
     }
 
     fn tell(&self, command: Command) {
-        // It fails only when the worker is gone, which `is_alive` tells.
+        // It fails only when the worker is gone, which `beat_ago` tells.
         let _ = self.commands.send(command);
     }
 }

@@ -6,7 +6,7 @@
 //! streaming thread happens here.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ use super::layout::{Candidate, Rect, Scene, Stage};
 use super::mix::Mixer;
 use super::open::Track;
 use super::pipeline::Running;
+use crate::clock;
 use crate::record::snapshot::{Picture, Snapshots};
 
 /// How often the counters of all tracks are looked at.
@@ -78,6 +79,8 @@ pub(super) struct Worker {
     places: Vec<Option<Occupant>>,
     snapshots: Option<Snapshots>,
     next_snapshot: Instant,
+    /// When this thread last went round.
+    beat: Arc<AtomicU64>,
 }
 
 /// A track with its pipelines.
@@ -165,6 +168,7 @@ impl Worker {
         events: EventSink,
         sender: Sender<Command>,
         snapshots: Option<Snapshots>,
+        beat: Arc<AtomicU64>,
     ) -> Self {
         let places = vec![None; config.max_tiles + 1];
         Self {
@@ -180,6 +184,7 @@ impl Worker {
             places,
             snapshots,
             next_snapshot: Instant::now(),
+            beat,
         }
     }
 
@@ -188,6 +193,7 @@ impl Worker {
         loop {
             let now = Instant::now();
             if now >= next_tick {
+                self.beat.store(clock::now().nseconds(), Ordering::Relaxed);
                 self.tick(now);
                 next_tick = now + TICK;
             }

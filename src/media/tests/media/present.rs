@@ -341,7 +341,7 @@ fn sealed_garbage_ends_its_own_decoder_and_nobody_elses() {
     assert!(before.decoded > 0);
     assert_eq!(before.decoder_restarts, 0);
     meeting.play(&mut good, &clip, "good");
-    assert!(meeting.present.is_alive());
+    assert!(meeting.present.beat_ago() < Duration::from_secs(5));
     // Who stops sending garbage is seen again.
     let sender = bad.get_mut("vp8").unwrap();
     let decoded = meeting.present.track_stats("vp8").unwrap().decoded;
@@ -425,6 +425,9 @@ fn a_recording_has_picture_and_sound_of_the_right_length_and_in_step() {
     });
     let killed = files.path().join("killed.mkv");
     std::fs::copy(&file, &killed).unwrap();
+    // A full disk, or one that was pulled out, cuts somewhere in the middle.
+    let cut = std::fs::File::options().write(true).open(&killed).unwrap();
+    cut.set_len(cut.metadata().unwrap().len() - 100).unwrap();
     meeting.present.stop();
 
     let played = Played::of(&file);
@@ -443,8 +446,8 @@ fn a_recording_has_picture_and_sound_of_the_right_length_and_in_step() {
     assert!(played.seekable);
 
     let played = Played::of(&killed);
-    assert!(played.pictures >= 60, "{} pictures", played.pictures);
-    assert!(played.sound.len() > 90_000);
+    assert!(played.pictures >= 30, "{} pictures", played.pictures);
+    assert!(played.sound.len() > 40_000);
 }
 
 #[test]
@@ -904,7 +907,7 @@ impl Played {
             let (pipeline, sinks) = (pipeline.downgrade(), Arc::clone(&sinks));
             decoder.connect_pad_added(move |_, pad| {
                 let pipeline = pipeline.upgrade().unwrap();
-                let caps = pad.current_caps().unwrap();
+                let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
                 let video = caps.structure(0).unwrap().name() == "video/x-raw";
                 let convert = if video {
                     "videoconvert"
