@@ -136,7 +136,8 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// A handle whose requests only count during this join ([`JoinInfo::join`]). Give it to what is
+    /// A handle whose requests, but for [`Self::leave`], only count during this join
+    /// ([`JoinInfo::join`]). Give it to what is
     /// built for one join, so that its last words do not reach the next.
     #[must_use]
     pub fn for_join(&self, join: u64) -> Self {

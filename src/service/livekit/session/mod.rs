@@ -485,7 +485,9 @@ impl Session {
     }
 
     fn request(&mut self, request: Request, now: Duration) {
-        if request.join.is_some_and(|join| join != self.joins) {
+        // Whoever wants to go means it, whichever join was the last they heard of.
+        let goes = matches!(request.what, Wish::Leave);
+        if !goes && request.join.is_some_and(|join| join != self.joins) {
             return;
         }
         match (request.what, &self.phase) {

@@ -735,7 +735,7 @@ fn leaving_works_in_every_phase() {
 }
 
 #[test]
-fn the_last_words_of_an_old_join_do_not_reach_the_next() {
+fn the_last_words_of_an_old_join_do_not_reach_the_next_except_goodbye() {
     let mut table = Table::joined();
     table.wish(Wish::Rejoin { why: "test".into() });
     table.wait();
@@ -753,6 +753,11 @@ fn the_last_words_of_an_old_join_do_not_reach_the_next() {
     assert_eq!(table.input(offer_of(Some(1))), []);
     assert_eq!(table.input(offer_of(Some(2))).len(), 1);
     assert_eq!(table.input(offer_of(None)).len(), 1);
+    let leave = Request {
+        join: Some(1),
+        what: Wish::Leave,
+    };
+    assert!(table.input(Input::Request(leave)).contains(&Action::Finish));
 }
 
 #[test]
