@@ -138,6 +138,8 @@ fn two_packets_that_are_lost_leave_no_hole_in_the_sound() {
              filesink sync=true buffer-mode=unbuffered location={}",
             mixed.display()
         )),
+        // Packets may come as late as a machine under load lets them.
+        playout_delay: Duration::from_millis(900),
         ..PresentConfig::default()
     });
     let mut ann = Sender::new(Codec::Opus, 1);
@@ -182,6 +184,8 @@ fn two_voices_are_mixed_and_one_that_falls_silent_does_not_stop_the_other() {
              filesink sync=true buffer-mode=unbuffered location={}",
             mixed.display()
         )),
+        // Packets may come as late as a machine under load lets them.
+        playout_delay: Duration::from_millis(900),
         ..PresentConfig::default()
     });
     let (low, high) = (Clip::opus(400, 50), Clip::opus(1000, 50));
@@ -562,6 +566,18 @@ fn a_recording_that_cannot_go_on_says_so_and_the_meeting_goes_on() {
 
 #[test]
 fn fifty_tracks_come_and_go_without_a_thread_or_file_left_behind() {
+    const INSIDE: &str = "ROOMSEAL_TEST_ALONE";
+    // Threads and files can only be counted in a process in which nothing else runs.
+    if std::env::var_os(INSIDE).is_none() {
+        let this = std::thread::current();
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", this.name().unwrap(), "--nocapture"])
+            .env(INSIDE, "1")
+            .status()
+            .unwrap();
+        assert!(status.success());
+        return;
+    }
     let _alone = alone();
     let files = tempfile::tempdir().unwrap();
     let mut config = with_snapshots(files.path());
@@ -615,7 +631,7 @@ const SCREEN: Size = Size {
     height: 360,
 };
 
-/// One meeting at a time: thread counts and time stamps are the process's.
+/// One meeting at a time: what is measured in real time needs the machine.
 fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     gstroomseal::plugins::gst_init().unwrap();
