@@ -105,6 +105,10 @@ impl<'a> State<'a> {
             return;
         }
         self.looked = now;
+        if self.inner.echo_probe_appeared() {
+            tracing::info!("the loudspeaker is there: its echo is cancelled from now on");
+            self.rebuild(MediaKind::Audio);
+        }
         let overrun = self.overrun() | std::mem::take(&mut self.overrun_elsewhere);
         for track in &self.inner.tracks {
             track.measure(now);

@@ -57,6 +57,7 @@ use std::{
     time::Duration,
 };
 
+use gst::prelude::*;
 use roomseal_e2ee::{Codec, FrameKey, KeyIndex};
 
 pub use config::{AudioSource, CaptureConfig, VideoSource};
@@ -147,12 +148,22 @@ struct Inner {
     control: Sender<Control>,
     sealing: Mutex<Sealing>,
     video: Mutex<VideoChoice>,
-    echo_probe: Mutex<Option<String>>,
+    echo: Mutex<Echo>,
     /// Held while a line is built, so that there are never two of one track.
     building: Mutex<()>,
     serial: AtomicU64,
     next_local: AtomicU32,
     stopped: AtomicBool,
+}
+
+/// Taking the loudspeaker out of the microphone's signal.
+#[derive(Debug)]
+struct Echo {
+    /// Name of the probe before the loudspeaker; `None` if there is nothing to take out, or it
+    /// cannot be done.
+    probe: Option<String>,
+    /// Whether the line in use does it.
+    active: bool,
 }
 
 /// What is announced about the picture.
@@ -185,6 +196,9 @@ impl Capture {
         plugins::gst_init()?;
         plugins::require(plugins::ENCODE)?;
         plugins::require(&["appsrc", "appsink", "videoconvertscale", "volume"])?;
+        if config.echo_probe.is_some() {
+            plugins::require(plugins::ECHO_CANCELLER)?;
+        }
         // Fixes the base time before any source can be older.
         clock::now();
 
@@ -225,7 +239,10 @@ impl Capture {
                 limits,
                 available: u32::MAX,
             }),
-            echo_probe: Mutex::new(config.echo_probe),
+            echo: Mutex::new(Echo {
+                probe: config.echo_probe,
+                active: false,
+            }),
             building: Mutex::new(()),
             serial: AtomicU64::new(0),
             next_local: AtomicU32::new(VIDEO.0 + 1),
@@ -543,7 +560,12 @@ impl Inner {
             reason,
         };
         let _alone = lock(&self.building);
-        let probe = lock(&self.echo_probe).clone();
+        let probe = {
+            let mut echo = lock(&self.echo);
+            let probe = echo.probe.clone().filter(|probe| probe_exists(probe));
+            echo.active = probe.is_some();
+            probe
+        };
         let line = Line::audio(&track.outlet(), self.next_serial(), probe.as_deref())
             .map_err(|error| failed(error.message.to_string()))?;
         self.install(track, line)
@@ -552,9 +574,16 @@ impl Inner {
 
     /// Echo cancelling is off from now on.
     fn give_up_echo(&self, reason: &str) {
-        if lock(&self.echo_probe).take().is_some() {
+        if lock(&self.echo).probe.take().is_some() {
             tracing::warn!(reason, "sound goes on without echo cancelling");
         }
+    }
+
+    /// Whether the echo could be cancelled now and is not: the loudspeaker's pipeline may come
+    /// later than ours.
+    fn echo_probe_appeared(&self) -> bool {
+        let echo = lock(&self.echo);
+        !echo.active && echo.probe.as_deref().is_some_and(probe_exists)
     }
 
     /// Builds the line with the best encoder for a codec, or for any.
@@ -597,6 +626,21 @@ impl Inner {
         let sealing = lock(&self.sealing);
         track.install(line, &sealing)
     }
+}
+
+/// Whether a `webrtcechoprobe` of this name is at work somewhere in the process. Only `webrtcdsp`
+/// can find one, and it refuses to start without; so one is started for nothing else.
+fn probe_exists(name: &str) -> bool {
+    let Ok(canceller) = gst::ElementFactory::make("webrtcdsp")
+        .property("probe", name)
+        .build()
+    else {
+        return false;
+    };
+    let found = canceller.set_state(gst::State::Paused).is_ok();
+    // Nothing is left to be done about an element that refuses to stop.
+    let _ = canceller.set_state(gst::State::Null);
+    found
 }
 
 /// The picture's part of what the network gives: all but the sound's, within the budget, and never

@@ -577,3 +577,30 @@ fn a_capture_can_be_shared_between_threads_and_stops_at_once() {
         "a frame after the end"
     );
 }
+
+#[test]
+fn the_echo_is_cancelled_as_soon_as_the_loudspeaker_is_there() {
+    let scene = start(CaptureConfig {
+        echo_probe: Some("probe-of-this-test".into()),
+        ..config(VideoSource::None, AudioSource::TestTone)
+    });
+    scene.capture.set_send_key(index(0), key("k"));
+    scene.capture.set_mode(SealMode::Seal);
+    scene.frame(AUDIO, |_| true);
+    let before = scene.capture.iv_prefix(AUDIO);
+    let speaker = gst::parse::launch(
+        "audiotestsrc is-live=true ! audio/x-raw,format=S16LE,rate=48000,channels=1 ! \
+         webrtcechoprobe name=probe-of-this-test ! fakesink",
+    )
+    .unwrap();
+    speaker.set_state(gst::State::Playing).unwrap();
+    // The line with the canceller is a new one, with IVs of its own.
+    let mut reader = Reader::new(Codec::Opus, &[(0, key("k"))]);
+    let cancelled = scene.frame(AUDIO, |_| {
+        let now = scene.capture.iv_prefix(AUDIO);
+        now.is_some() && now != before
+    });
+    assert!(reader.opens(&cancelled));
+    assert!(reader.opens(&scene.frame(AUDIO, |_| true)));
+    speaker.set_state(gst::State::Null).unwrap();
+}
