@@ -13,6 +13,9 @@ const IDR_SLICE: u8 = 5;
 const SPS: u8 = 7;
 const PPS: u8 = 8;
 
+/// As many as the record's five bits for the SPS can count.
+const MAX_SETS: usize = 31;
+
 /// The units in front of the first slice, with their lengths; none when there is no slice.
 pub(super) fn header(frame: &[u8]) -> Option<&[u8]> {
     let mut rest = frame;
@@ -44,7 +47,7 @@ pub(super) fn codec_data(header: &[u8]) -> Option<gst::Buffer> {
     let mut sets = |wanted, reserved: u8| -> Option<()> {
         let at = record.len();
         record.push(reserved);
-        for set in of_type(wanted) {
+        for set in of_type(wanted).take(MAX_SETS) {
             record[at] += 1;
             record.extend(u16::try_from(set.len()).ok()?.to_be_bytes());
             record.extend(set);
@@ -64,7 +67,7 @@ pub(super) fn from_annex_b(frame: &[u8]) -> Vec<u8> {
         next = after_start_code(frame, start);
         let end = next.map_or(frame.len(), |after| after - 3);
         // A unit never ends in a zero byte: zeros here belong to the next start code.
-        let unit = frame[start..end].trim_end_zeros();
+        let unit = without_end_zeros(&frame[start..end]);
         let Ok(length) = u32::try_from(unit.len()) else {
             return Vec::new();
         };
@@ -76,18 +79,9 @@ pub(super) fn from_annex_b(frame: &[u8]) -> Vec<u8> {
     avc
 }
 
-trait TrimEndZeros {
-    fn trim_end_zeros(&self) -> &Self;
-}
-
-impl TrimEndZeros for [u8] {
-    fn trim_end_zeros(&self) -> &Self {
-        let length = self
-            .iter()
-            .rposition(|byte| *byte != 0)
-            .map_or(0, |last| last + 1);
-        &self[..length]
-    }
+fn without_end_zeros(unit: &[u8]) -> &[u8] {
+    let last = unit.iter().rposition(|byte| *byte != 0);
+    &unit[..last.map_or(0, |last| last + 1)]
 }
 
 fn after_start_code(frame: &[u8], from: usize) -> Option<usize> {
@@ -140,6 +134,17 @@ mod tests {
         );
         assert_eq!(header(&key[14..]), Some(&[][..]));
         assert!(super::codec_data(&[]).is_none());
+    }
+
+    #[test]
+    fn more_parameter_sets_than_can_be_counted_are_left_out() {
+        crate::plugins::gst_init().unwrap();
+        let sps = [0, 0, 0, 4, 0x67, 0x42, 0xC0, 0x1F].repeat(300);
+        let pps = [0, 0, 0, 2, 0x68, 0xCE].repeat(300);
+        let record = codec_data(&[sps, pps].concat()).unwrap();
+        let record = record.map_readable().unwrap();
+        assert_eq!(record[5], 0xE0 | 31);
+        assert_eq!(record[6 + 31 * 6], 31);
     }
 
     #[test]
