@@ -224,7 +224,6 @@ impl Session {
                 self.call.command(Command::Resume {
                     ice_servers: info.ice_servers.iter().map(translate::ice_server).collect(),
                 });
-                tracing::info!("resumed");
                 self.show_connection(true);
             }
             Event::Offer(offer) => self
@@ -294,30 +293,16 @@ impl Session {
                 self.lost = Some(reason.to_string());
                 self.show_connection(false);
             }
-            Event::SubscriptionError { sid, error } => {
-                tracing::warn!(%sid, ?error, "a track cannot be received");
-            }
             Event::RequestRefused {
                 request,
                 reason,
                 message,
             } => {
                 let text = format!("the service refused {request}: {reason} {message}");
-                tracing::warn!("{text}");
                 self.status.trouble("service", Some(text));
             }
-            Event::Garbage { what, count } => {
-                tracing::warn!(%what, count, "the service sent something that is no message");
-            }
-            Event::StreamState(_)
-            | Event::SubscribedQuality { .. }
-            | Event::SubscriptionPermission { .. }
-            | Event::Quality(_)
-            | Event::Room(_)
-            | Event::TokenRefreshed
-            | Event::TrackSubscribed { .. }
-            | Event::TrackUnpublished { .. } => {}
-            other => tracing::debug!(?other, "not handled"),
+            // The rest is logged where it is read and changes nothing here.
+            _ => {}
         }
     }
 
