@@ -232,7 +232,7 @@ impl Library {
             }
         }
         for participant in self.participants.values_mut() {
-            if let Err(error) = participant.finish(&self.events) {
+            if let Err(error) = participant.finish(&self.directory, &self.events) {
                 (self.events)(PresentEvent::RecordingFailed {
                     reason: describe(&self.directory, &error),
                 });
@@ -251,7 +251,7 @@ impl Library {
                 if let Some(owner) = self.owners.remove(&id)
                     && let Some(participant) = self.participants.get_mut(&owner)
                 {
-                    participant.ended(id, &self.events)?;
+                    participant.ended(id, &self.directory, &self.events)?;
                     if participant.is_gone() {
                         self.participants.remove(&owner);
                     }

@@ -88,11 +88,16 @@ impl Participant {
     }
 
     /// A track is gone; the file ends with the last one.
-    pub(super) fn ended(&mut self, id: u64, events: &EventSink) -> io::Result<()> {
-        self.tracks.retain(|recorded| recorded.id != id);
-        if self.tracks.is_empty() {
-            self.finish(events)?;
+    pub(super) fn ended(
+        &mut self,
+        id: u64,
+        directory: &Path,
+        events: &EventSink,
+    ) -> io::Result<()> {
+        if self.tracks.iter().all(|recorded| recorded.id == id) {
+            self.finish(directory, events)?;
         }
+        self.tracks.retain(|recorded| recorded.id != id);
         Ok(())
     }
 
@@ -165,6 +170,11 @@ impl Participant {
         if !known && now.duration_since(since) < PATIENCE && self.pending.len() < MOST_PENDING {
             return Ok(());
         }
+        self.begin(directory, events)
+    }
+
+    /// Opens the first file with what has been kept for it.
+    fn begin(&mut self, directory: &Path, events: &EventSink) -> io::Result<()> {
         self.pending_since = None;
         let pending = std::mem::take(&mut self.pending);
         self.open(&pending.iter().collect::<Vec<_>>(), directory, events)?;
@@ -175,10 +185,10 @@ impl Participant {
     }
 
     /// Writes what is there and ends the file.
-    pub(super) fn finish(&mut self, events: &EventSink) -> io::Result<()> {
-        // What still waits for a first file is dropped: it is too short to be one.
-        self.pending.clear();
-        self.pending_since = None;
+    pub(super) fn finish(&mut self, directory: &Path, events: &EventSink) -> io::Result<()> {
+        if self.pending_since.is_some() {
+            self.begin(directory, events)?;
+        }
         self.close(events)
     }
 
