@@ -128,6 +128,40 @@ fn a_display_that_breaks_is_reported_and_tried_again_while_tracks_are_opened_on(
 }
 
 #[test]
+fn a_missing_screen_and_loudspeaker_are_named_once_and_tracks_are_opened_without_them() {
+    let _alone = alone();
+    let meeting = Meeting::start(PresentConfig {
+        display: Display::Kms {
+            connector: None,
+            driver: Some("no-such-driver".to_owned()),
+        },
+        speaker: Speaker::Alsa {
+            device: Some("no-such-card".to_owned()),
+        },
+        size: SCREEN,
+        ..PresentConfig::default()
+    });
+    let mut mic = Sender::new(Codec::Opus, 1);
+    let spec = spec("mic", "ann", Codec::Opus);
+    meeting.present.add_track(spec, ring(1)).unwrap();
+    let sound = Clip::opus(440, 5);
+    let began = Instant::now();
+    // Long enough for each to be tried a second time.
+    until("both to be named, and nothing to be said twice", || {
+        meeting.play(&mut mic, &sound, "mic");
+        meeting.failures().len() >= 2 && began.elapsed() > Duration::from_secs(4)
+    });
+    assert_eq!(meeting.failures().len(), 2, "{:?}", meeting.failures());
+    let reasons = meeting.failures().join("\n");
+    assert!(
+        reasons.contains("display") && reasons.contains("speaker"),
+        "{reasons}"
+    );
+    assert_eq!(meeting.present.stats()["mic"].state, TrackState::Verified);
+    assert!(meeting.present.beat_ago() < Duration::from_secs(5));
+}
+
+#[test]
 fn two_packets_that_are_lost_leave_no_hole_in_the_sound() {
     let _alone = alone();
     let files = tempfile::tempdir().unwrap();
