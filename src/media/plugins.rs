@@ -53,7 +53,7 @@ pub const VP8: &[&str] = &["vp8dec", "vp8enc"];
 pub const H264: &[&str] = &["avdec_h264", "h264parse", "x264enc"];
 
 /// The test picture with a clock, and its tone.
-pub const TEST_SOURCE: &[&str] = &["audiotestsrc", "clockoverlay", "videotestsrc"];
+pub const TEST_SOURCE: &[&str] = &["audiotestsrc", "videotestsrc"];
 
 /// A camera behind the kernel's video interface; most USB cameras send JPEG above 640 × 480.
 pub const V4L2_CAMERA: &[&str] = &["jpegdec", "v4l2src"];

@@ -12,6 +12,8 @@ const DIGITS: [u8; 10] = [0x3F, 0x06, 0x5B, 0x4F, 0x66, 0x6D, 0x7D, 0x07, 0x7F, 
 
 const BRIGHT: u8 = 235;
 const DARK: u8 = 16;
+/// Chroma of grey.
+const COLOURLESS: u8 = 128;
 
 /// Draws `HH:MM:SS.mmm` of `milliseconds` since midnight (UTC) on a dark band in the middle of a
 /// luma plane of `width` × `height` samples in rows of `stride` bytes. A plane that is too small
@@ -23,20 +25,19 @@ pub(super) fn draw(
     stride: usize,
     milliseconds: u64,
 ) {
-    // 12 characters, each 3 units wide and 5 high with a gap of one, and a margin of one.
-    let unit = (width / 50).min(height / 9);
-    if unit == 0 || stride < width || plane.len() < stride * (height - 1) + width {
+    let Some(Band { left, top, unit }) = band(width, height) else {
+        return;
+    };
+    if stride < width || plane.len() < stride * (height - 1) + width {
         return;
     }
-    let (band_width, band_height) = (50 * unit, 7 * unit);
-    let (left, top) = ((width - band_width) / 2, (height - band_height) / 2);
     let mut fill = |x: usize, y: usize, w: usize, h: usize, luma: u8| {
         for row in y..y + h {
             let start = row * stride + x;
             plane[start..start + w].fill(luma);
         }
     };
-    fill(left, top, band_width, band_height, DARK);
+    fill(left, top, BAND_WIDTH * unit, BAND_HEIGHT * unit, DARK);
 
     let (x, y, u) = (left + unit, top + unit, unit);
     for (place, character) in text(milliseconds).into_iter().enumerate() {
@@ -66,6 +67,42 @@ pub(super) fn draw(
             }
         }
     }
+}
+
+/// Takes the colour out of the band in a chroma plane of half the picture's size each way.
+/// `width` and `height` are the picture's.
+pub(super) fn bleach(plane: &mut [u8], width: usize, height: usize, stride: usize) {
+    let Some(Band { left, top, unit }) = band(width, height) else {
+        return;
+    };
+    let (columns, rows) = (BAND_WIDTH * unit / 2, BAND_HEIGHT * unit / 2);
+    for row in plane.chunks_mut(stride.max(1)).skip(top / 2).take(rows) {
+        if let Some(samples) = row.get_mut(left / 2..left / 2 + columns) {
+            samples.fill(COLOURLESS);
+        }
+    }
+}
+
+/// Twelve characters, each three units wide with a gap of one, and a margin.
+const BAND_WIDTH: usize = 50;
+/// Five units of segments, and a margin.
+const BAND_HEIGHT: usize = 7;
+
+/// The dark band behind the digits: its corner, and the unit that all is measured in.
+struct Band {
+    left: usize,
+    top: usize,
+    unit: usize,
+}
+
+/// `None` in a picture too small for it.
+fn band(width: usize, height: usize) -> Option<Band> {
+    let unit = (width / BAND_WIDTH).min(height / (BAND_HEIGHT + 2));
+    (unit > 0).then(|| Band {
+        left: (width - BAND_WIDTH * unit) / 2,
+        top: (height - BAND_HEIGHT * unit) / 2,
+        unit,
+    })
 }
 
 /// `HH:MM:SS.mmm`, each character an ASCII digit or mark.

@@ -353,19 +353,25 @@ fn draw_clock(pad: &gst::Pad, buffer: &mut gst::BufferRef) {
     let Ok(mut frame) = gst_video::VideoFrameRef::from_buffer_ref_writable(buffer, &info) else {
         return;
     };
-    let (Ok(width), Ok(height), Ok(stride)) = (
+    let (Ok(width), Ok(height)) = (
         usize::try_from(info.width()),
         usize::try_from(info.height()),
-        usize::try_from(info.stride()[0]),
     ) else {
         return;
     };
+    let stride = |plane: usize| usize::try_from(info.stride()[plane]).unwrap_or(0);
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     let milliseconds = u64::try_from(now.as_millis()).unwrap_or(0);
     if let Ok(luma) = frame.plane_data_mut(0) {
-        clock_face::draw(luma, width, height, stride, milliseconds);
+        clock_face::draw(luma, width, height, stride(0), milliseconds);
+    }
+    for chroma in 1..3_usize {
+        let number = u32::try_from(chroma).expect("1 and 2 fit");
+        if let Ok(plane) = frame.plane_data_mut(number) {
+            clock_face::bleach(plane, width, height, stride(chroma));
+        }
     }
 }
 
