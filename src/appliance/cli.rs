@@ -13,7 +13,6 @@ mod selftest;
 mod status;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
@@ -127,13 +126,13 @@ impl Failure {
     }
 }
 
-/// Ends the program: nothing to say on success, one line on standard error otherwise.
-pub fn end(result: Result<(), Failure>) -> ExitCode {
+/// The exit code: nothing to say on success, one line on standard error otherwise.
+pub fn end(result: Result<(), Failure>) -> u8 {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(failure) => {
             eprintln!("roomseal: {failure}");
-            ExitCode::from(failure.code())
+            failure.code()
         }
     }
 }

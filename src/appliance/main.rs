@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The `roomseal` program.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -13,7 +14,7 @@ fn main() -> ExitCode {
         eprintln!("roomseal: the system does not let this process protect its keys: {error}");
         return ExitCode::FAILURE;
     }
-    end(match Cli::parse().command {
+    let code = end(match Cli::parse().command {
         Command::CheckConfig(args) => args.run(),
         Command::Frame(args) => args.run(),
         Command::Guest(args) => meet(args.prepare()),
@@ -21,9 +22,21 @@ fn main() -> ExitCode {
         Command::Run(args) => meet(args.prepare()),
         Command::Selftest(args) => args.run(),
         Command::Status(args) => args.run(),
-    })
+    });
+    leave(code)
 }
 
 fn meet(prepared: Result<Prepared, Failure>) -> Result<(), Failure> {
     daemon::run(prepared?).map_err(Failure::Failed)
+}
+
+/// Ends the process without the exit handlers of C libraries: OpenSSL's would free what a thread of GStreamer may still
+/// be using (a DTLS key being made, an encoder being tried), and a box that was asked to stop would crash instead.
+/// Everything of our own has been dropped before.
+fn leave(code: u8) -> ! {
+    // A reader that went away is no reason to end differently.
+    let _ = std::io::stdout().flush();
+    let _ = std::io::stderr().flush();
+    // SAFETY: `_exit` takes a number, touches no memory of ours and does not return.
+    unsafe { libc::_exit(code.into()) }
 }

@@ -191,12 +191,10 @@ impl Connection {
     pub fn text(&self) -> String {
         match self {
             Self::Starting => "starting".to_owned(),
-            Self::Connecting { attempt: 1 } => "connecting".to_owned(),
-            Self::Connecting { attempt } => format!("connecting, attempt {attempt}"),
+            Self::Connecting { .. } => "connecting".to_owned(),
             Self::Joined => "in the meeting".to_owned(),
-            Self::Reconnecting { attempt, reason } => {
-                format!("reconnecting, attempt {attempt}: {reason}")
-            }
+            // How often it was tried moves all the time and helps nobody; the reason does.
+            Self::Reconnecting { reason, .. } => format!("trying again: {reason}"),
             Self::Left { reason } => format!("left: {reason}"),
         }
     }

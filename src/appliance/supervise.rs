@@ -207,6 +207,10 @@ impl Supervisor {
                 end = self.ended.recv() => {
                     let (name, end) = end.expect("the supervisor holds a sender itself");
                     self.running -= 1;
+                    // Somebody may have asked, and this task have followed, since `stop` was looked at above.
+                    if stop.is_asked() && matches!(end, End::Returned(Ok(()))) {
+                        break Ok(());
+                    }
                     break Err(unasked(name, end));
                 }
                 now = look.tick() => {
@@ -416,6 +420,19 @@ mod tests {
             Ok(())
         });
         supervisor.run().await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_task_that_follows_the_wish_to_stop_at_once_has_not_ended_unasked() {
+        for _ in 0..500 {
+            let mut supervisor = Supervisor::new();
+            let stop = supervisor.stop();
+            supervisor.task("timer", async move {
+                stop.ask();
+                Ok(())
+            });
+            supervisor.run().await.unwrap();
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,4 +5,5 @@
 mod config;
 mod frame;
 mod program;
+mod run;
 mod status;

@@ -71,7 +71,15 @@ fn help_is_there_for_every_command_with_exit_codes_and_examples() {
     let help = place.roomseal(&["--help"], b"");
     assert_eq!(help.code, 0);
     assert!(help.text().contains("Exit codes"), "{}", help.text());
-    for command in ["check-config", "frame", "invite", "selftest", "status"] {
+    for command in [
+        "check-config",
+        "frame",
+        "guest",
+        "invite",
+        "run",
+        "selftest",
+        "status",
+    ] {
         assert!(help.text().contains(command), "{command}");
         let own = place.roomseal(&[command, "--help"], b"");
         assert_eq!(own.code, 0, "{command}");
