@@ -233,17 +233,14 @@ impl Session {
                 sdp: answer.sdp,
                 id: answer.id,
             }),
+            // The end of the candidates is an empty message; webrtcbin needs no sign of it.
+            Event::Trickle { init_json, .. } if init_json.is_empty() => {}
             Event::Trickle {
                 target, init_json, ..
-            } => {
-                // The end of the candidates is an empty message; webrtcbin needs no sign of it.
-                if !init_json.is_empty() {
-                    self.call.command(Command::RemoteCandidate {
-                        target: translate::target(target),
-                        init_json,
-                    });
-                }
-            }
+            } => self.call.command(Command::RemoteCandidate {
+                target: translate::target(target),
+                init_json,
+            }),
             Event::TrackPublished { cid, track } => {
                 if let Some(local) = self.published.get(&cid) {
                     self.local_sids.insert(track.sid, *local);
