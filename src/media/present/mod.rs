@@ -32,6 +32,7 @@
 mod compose;
 mod config;
 mod decode;
+mod device;
 mod feed;
 pub mod frame;
 mod gate;
@@ -40,6 +41,7 @@ pub mod layout;
 mod mix;
 mod open;
 mod pipeline;
+mod presented;
 mod state;
 mod worker;
 

@@ -16,28 +16,19 @@ use super::compose::Composer;
 use super::config::{
     Display, Output, Person, PresentConfig, PresentEvent, Speaker, TrackSource, TrackState,
 };
-use super::decode::Decoder;
+use super::device::Device;
 use super::feed::EventSink;
 use super::label;
 use super::layout::{Candidate, Rect, Scene, Stage};
 use super::mix::Mixer;
 use super::open::Track;
 use super::pipeline::Running;
+use super::presented::Presented;
 use crate::clock;
 use crate::record::snapshot::{Picture, Snapshots};
 
 /// How often the counters of all tracks are looked at.
 const TICK: Duration = Duration::from_millis(100);
-
-/// A display or speaker that failed is tried again after this.
-const OUTPUT_RETRY: Duration = Duration::from_secs(3);
-
-/// An output that ran this long after a failure works again.
-const OUTPUT_PROVED: Duration = Duration::from_secs(2);
-
-/// A decoder that gave up is replaced after this, doubled each time it gives up again.
-const DECODER_RETRY: Duration = Duration::from_millis(250);
-const DECODER_RETRY_MOST: Duration = Duration::from_secs(8);
 
 /// A camera that sent nothing for this long is not shown: a still picture would pass for a person
 /// sitting still. A shared screen may well stand still.
@@ -83,83 +74,11 @@ pub(super) struct Worker {
     beat: Arc<AtomicU64>,
 }
 
-/// A track with its pipelines.
-struct Presented {
-    track: Arc<Track>,
-    decoder: Option<Decoder>,
-    generation: u64,
-    started: Instant,
-    failures: u32,
-    retry_at: Option<Instant>,
-    _opener: Running,
-}
-
 #[derive(Clone, Debug)]
 struct Occupant {
     track: u64,
     since: Instant,
     visible: bool,
-}
-
-/// A display or speaker that may fail and come back.
-struct Device<T> {
-    output: Output,
-    running: Option<T>,
-    generation: u64,
-    started: Instant,
-    retry_at: Option<Instant>,
-    failed: bool,
-}
-
-impl<T> Device<T> {
-    fn new(output: Output, wanted: bool) -> Self {
-        Self {
-            output,
-            running: None,
-            generation: 0,
-            started: Instant::now(),
-            retry_at: wanted.then(Instant::now),
-            failed: false,
-        }
-    }
-
-    /// Whether it should be started now.
-    fn due(&self, now: Instant) -> bool {
-        self.retry_at.is_some_and(|at| at <= now)
-    }
-
-    /// Takes the outcome of a start.
-    fn settle<E: std::fmt::Display>(&mut self, outcome: Result<Option<T>, E>, events: &EventSink) {
-        self.started = Instant::now();
-        self.retry_at = None;
-        match outcome {
-            Ok(running) => self.running = running,
-            Err(error) => self.fail(error.to_string(), events),
-        }
-    }
-
-    fn fail(&mut self, reason: String, events: &EventSink) {
-        self.running = None;
-        self.retry_at = Some(Instant::now() + OUTPUT_RETRY);
-        if !self.failed {
-            self.failed = true;
-            events(PresentEvent::OutputFailed {
-                output: self.output,
-                reason,
-            });
-        }
-    }
-
-    /// Notices that it works again.
-    fn tick(&mut self, now: Instant, events: &EventSink) {
-        let proved = self.running.is_some() && now.duration_since(self.started) >= OUTPUT_PROVED;
-        if self.failed && proved {
-            self.failed = false;
-            events(PresentEvent::OutputWorks {
-                output: self.output,
-            });
-        }
-    }
 }
 
 impl Worker {
@@ -209,15 +128,7 @@ impl Worker {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Add(track, opener) => {
-                self.tracks.push(Presented {
-                    track,
-                    decoder: None,
-                    generation: 0,
-                    started: Instant::now(),
-                    failures: 0,
-                    retry_at: None,
-                    _opener: opener,
-                });
+                self.tracks.push(Presented::new(track, opener));
                 self.connect_sound();
                 self.arrange();
             }
@@ -292,10 +203,7 @@ impl Worker {
             if opens && track.feed.waits_for_key_frame() {
                 track.feed.want_key_frame();
             }
-            if presented.retry_at.is_some_and(|at| at <= now) {
-                presented.retry_at = None;
-                presented.start_decoder(&self.sender);
-            }
+            presented.tick(now, &self.sender);
         }
         if relabel {
             self.caption();
@@ -603,22 +511,12 @@ impl Worker {
         let Some(presented) = self.tracks.iter_mut().find(|p| p.track.id == track) else {
             return;
         };
-        // One decoder may report several errors, the last ones after it was replaced.
-        if presented.generation != generation || presented.decoder.is_none() {
-            return;
+        if presented.give_up(generation) {
+            (self.events)(PresentEvent::DecoderFailed {
+                sid: presented.track.spec.sid.clone(),
+                reason,
+            });
         }
-        presented.drop_decoder();
-        if presented.started.elapsed() > DECODER_RETRY_MOST {
-            presented.failures = 0;
-        }
-        let wait = DECODER_RETRY * 2u32.saturating_pow(presented.failures);
-        presented.failures = (presented.failures + 1).min(8);
-        presented.retry_at = Some(Instant::now() + wait.min(DECODER_RETRY_MOST));
-        presented.track.restarts.fetch_add(1, Ordering::Relaxed);
-        (self.events)(PresentEvent::DecoderFailed {
-            sid: presented.track.spec.sid.clone(),
-            reason,
-        });
     }
 
     fn snapshot(&self) {
@@ -639,44 +537,5 @@ impl Worker {
         if !pictures.is_empty() {
             snapshots.keep(pictures);
         }
-    }
-}
-
-impl Presented {
-    fn want_decoder(&mut self, wanted: bool, sender: &Sender<Command>) {
-        if !wanted {
-            self.drop_decoder();
-            self.retry_at = None;
-        } else if self.decoder.is_none() && self.retry_at.is_none() {
-            self.start_decoder(sender);
-        }
-    }
-
-    fn start_decoder(&mut self, sender: &Sender<Command>) {
-        self.generation += 1;
-        self.started = Instant::now();
-        let failed = {
-            let (sender, track, generation) = (sender.clone(), self.track.id, self.generation);
-            move |reason| {
-                let _ = sender.send(Command::DecoderFailed {
-                    track,
-                    generation,
-                    reason,
-                });
-            }
-        };
-        let attempt = self.track.restarts.load(Ordering::Relaxed);
-        match Decoder::start(&self.track.feed, self.track.spec.codec, attempt, failed) {
-            Ok(decoder) => self.decoder = Some(decoder),
-            Err(error) => {
-                tracing::warn!(track = self.track.spec.sid, %error, "no decoder");
-                self.retry_at = Some(Instant::now() + DECODER_RETRY_MOST);
-            }
-        }
-    }
-
-    fn drop_decoder(&mut self) {
-        self.track.feed.set_decoder(None);
-        self.decoder = None;
     }
 }
