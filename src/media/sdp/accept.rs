@@ -59,25 +59,22 @@ pub fn accept_offer(text: &str, known: &Known) -> Result<Accepted, SdpRefused> {
     accept(description, known, &["actpass", "active", "passive"])
 }
 
-/// Checks the answer of a service to our offer `offered`.
+/// Checks the answer of a service to our offer `offered`, the one that was set. Formats that are
+/// not in it (see [`super::publisher_offer`]) are left out.
 pub fn accept_answer(
     text: &str,
     offered: &Description,
     known: &Known,
 ) -> Result<Accepted, SdpRefused> {
-    let description = Description::parse(text)?;
+    let mut description = Description::parse(text)?;
     if description.sections.len() != offered.sections.len() {
         return Err(SdpRefused::SectionCount {
             found: description.sections.len(),
             expected: offered.sections.len(),
         });
     }
-    for (index, (section, ours)) in description
-        .sections
-        .iter()
-        .zip(&offered.sections)
-        .enumerate()
-    {
+    let pairs = description.sections.iter_mut().zip(&offered.sections);
+    for (index, (section, ours)) in pairs.enumerate() {
         if section.kind != ours.kind {
             return Err(SdpRefused::KindChanged { section: index });
         }
@@ -87,11 +84,10 @@ pub fn accept_answer(
         if section.port == 0 {
             return Err(SdpRefused::Rejected { section: index });
         }
-        if !section
+        section
             .formats
-            .iter()
-            .all(|format| ours.formats.contains(format))
-        {
+            .retain(|format| ours.formats.contains(format));
+        if section.formats.is_empty() {
             return Err(SdpRefused::Malformed {
                 section: index,
                 attribute: "format list",
@@ -319,7 +315,7 @@ fn reduce_section(
         section.mid().unwrap_or_default()
     )));
     lines.push(Line::attribute(section.direction().as_str()));
-    if media && section.attribute("rtcp-mux").is_none() {
+    if media && section.attribute("rtcp-mux") != Some("") {
         return Err(malformed("rtcp-mux"));
     }
     for line in &section.lines {
@@ -739,7 +735,7 @@ mod tests {
                 SdpRefused::KindChanged { section: 2 },
             ),
             (
-                |text| text.replace("SAVPF 111", "SAVPF 112"),
+                |text| text.replace("SAVPF 111 63 0 8", "SAVPF 112"),
                 SdpRefused::Malformed {
                     section: 2,
                     attribute: "format list",

@@ -11,6 +11,8 @@ mod accept;
 mod candidate;
 mod fingerprint;
 mod model;
+#[cfg(test)]
+mod mutation_tests;
 mod publisher;
 mod subscriber;
 

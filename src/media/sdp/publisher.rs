@@ -8,7 +8,9 @@ use super::{Description, Direction, Line, Section, SectionKind};
 ///
 /// The sections `parked` (by mid) carry no track at present: `webrtcbin` 1.22 could never turn
 /// them on again, so they are inactive only in the text that is sent. H.264 gets the parameters
-/// without which a service does not recognise constrained baseline.
+/// without which a service does not recognise constrained baseline. And every video section offers
+/// every codec, its own first, because LiveKit learns the codecs of a connection from the first
+/// section alone and would never understand a second codec.
 pub fn publisher_offer(offer: &mut Description, parked: &[String]) {
     for section in &mut offer.sections {
         if is_parked(section, parked) {
@@ -22,6 +24,103 @@ pub fn publisher_offer(offer: &mut Description, parked: &[String]) {
                 || !(line.value.ends_with("ccm fir") || line.value.ends_with("goog-remb"))
         });
     }
+    let codecs: Vec<Codec> = VIDEO_CODECS
+        .iter()
+        .map(|(name, payload_type, fmtp)| {
+            let sections = offer.sections.iter();
+            sections
+                .filter(|section| section.kind == SectionKind::Video)
+                .find_map(|section| Codec::find(section, name))
+                .unwrap_or_else(|| Codec::new(name, payload_type, fmtp))
+        })
+        .collect();
+    for section in &mut offer.sections {
+        if section.kind == SectionKind::Video {
+            for codec in &codecs {
+                codec.add_to(section);
+            }
+        }
+    }
+}
+
+const H264: &str = "H264/90000";
+
+/// RFC 6184 §8.1: constrained baseline, level 3.1, non-interleaved. Parameter sets are in band,
+/// because a receiver that adds them to frames breaks their seal.
+const H264_PARAMETERS: &str =
+    "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
+
+/// What we send: name, payload type, parameters.
+const VIDEO_CODECS: [(&str, &str, &str); 2] =
+    [("VP8/90000", "96", ""), (H264, "102", H264_PARAMETERS)];
+
+/// A codec as one section describes it, with its retransmission.
+struct Codec {
+    formats: Vec<String>,
+    lines: Vec<Line>,
+}
+
+impl Codec {
+    fn find(section: &Section, name: &str) -> Option<Self> {
+        let format = section
+            .formats
+            .iter()
+            .find(|format| is_named(section, format, name))?;
+        let apt = format!("apt={format}");
+        let rtx = section
+            .formats
+            .iter()
+            .filter(|rtx| section.fmtp(rtx) == Some(apt.as_str()));
+        let formats: Vec<String> = std::iter::once(format).chain(rtx).cloned().collect();
+        let lines = section.lines.iter().filter(|line| {
+            matches!(line.name(), Some("rtpmap" | "fmtp" | "rtcp-fb"))
+                && formats.iter().any(|format| belongs_to(line, format))
+        });
+        let lines = lines.cloned().collect();
+        Some(Self { formats, lines })
+    }
+
+    /// One that no track uses yet; its retransmission will have a payload type that only
+    /// `webrtcbin` knows, so it has none.
+    fn new(name: &str, payload_type: &str, fmtp: &str) -> Self {
+        let mut lines = vec![Line::attribute(format!("rtpmap:{payload_type} {name}"))];
+        for feedback in ["nack", "nack pli", "transport-cc"] {
+            lines.push(Line::attribute(format!(
+                "rtcp-fb:{payload_type} {feedback}"
+            )));
+        }
+        if !fmtp.is_empty() {
+            lines.push(Line::attribute(format!("fmtp:{payload_type} {fmtp}")));
+        }
+        Self {
+            formats: vec![payload_type.to_owned()],
+            lines,
+        }
+    }
+
+    fn add_to(&self, section: &mut Section) {
+        if self
+            .formats
+            .iter()
+            .any(|format| section.formats.contains(format))
+        {
+            return;
+        }
+        section.formats.extend(self.formats.iter().cloned());
+        section.lines.extend(self.lines.iter().cloned());
+    }
+}
+
+fn is_named(section: &Section, format: &str, name: &str) -> bool {
+    section
+        .rtpmap(format)
+        .is_some_and(|found| found.eq_ignore_ascii_case(name))
+}
+
+/// Whether an attribute is about this payload type.
+fn belongs_to(line: &Line, format: &str) -> bool {
+    let value = line.value.split_once(':').map_or("", |(_, value)| value);
+    value.split(' ').next() == Some(format)
 }
 
 /// Makes the answer that is set out of the accepted one: parked sections and sections that the
@@ -40,27 +139,18 @@ fn is_parked(section: &Section, parked: &[String]) -> bool {
         .is_some_and(|mid| parked.iter().any(|parked| parked == mid))
 }
 
-/// RFC 6184 §8.1: constrained baseline, level 3.1, non-interleaved. Parameter sets are in band,
-/// because a receiver that adds them to frames breaks their seal.
 fn describe_h264(section: &mut Section) {
-    let formats: Vec<_> = section
+    let formats = section
         .formats
         .iter()
-        .filter(|format| {
-            section
-                .rtpmap(format)
-                .is_some_and(|name| name.eq_ignore_ascii_case("H264/90000"))
-        })
-        .cloned()
-        .collect();
-    for format in formats {
-        let prefix = format!("fmtp:{format} ");
+        .filter(|format| is_named(section, format, H264));
+    for format in formats.cloned().collect::<Vec<_>>() {
         section
             .lines
-            .retain(|line| !(line.key == 'a' && line.value.starts_with(&prefix)));
-        section.lines.push(Line::attribute(format!(
-            "{prefix}level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"
-        )));
+            .retain(|line| line.name() != Some("fmtp") || !belongs_to(line, &format));
+        section
+            .lines
+            .push(Line::attribute(format!("fmtp:{format} {H264_PARAMETERS}")));
     }
 }
 
@@ -84,11 +174,34 @@ mod tests {
             Some("level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f")
         );
         assert_eq!(section.fmtp("103"), Some("apt=102"));
-        assert_eq!(
-            section.attributes("rtcp-fb").collect::<Vec<_>>(),
-            ["102 nack pli"]
-        );
+        assert!(!offer.to_string().contains("ccm fir"));
         assert_eq!(section.direction(), Direction::SendOnly);
+    }
+
+    #[test]
+    fn every_video_section_offers_every_codec() {
+        let vp8 = OFFER
+            .split_once("m=")
+            .expect("a section")
+            .1
+            .replace("video0", "video1");
+        let vp8 = vp8
+            .replace("102", "96")
+            .replace("103", "97")
+            .replace("H264", "VP8");
+        let text = format!("{OFFER}m={vp8}");
+        let mut offer = Description::parse(&text).expect("well-formed");
+        publisher_offer(&mut offer, &[]);
+        assert_eq!(offer.sections[0].formats, ["102", "103", "96", "97"]);
+        assert_eq!(offer.sections[1].formats, ["96", "97", "102", "103"]);
+        assert_eq!(offer.sections[0].fmtp("97"), Some("apt=96"));
+        assert_eq!(offer.sections[1].rtpmap("102"), Some("H264/90000"));
+
+        // A codec that no track uses yet.
+        let mut offer = Description::parse(OFFER).expect("well-formed");
+        publisher_offer(&mut offer, &[]);
+        assert_eq!(offer.sections[0].formats, ["102", "103", "96"]);
+        assert!(offer.to_string().contains("a=rtcp-fb:96 nack pli\r\n"));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use std::{
 
 use gstroomseal::{
     clock,
+    sdp::SdpRefused,
     transport::{
         LocalTrackId, PublishTrack, Refusal, RemoteOffer, Target, Transport, TransportError,
         TransportEvent, WebRtcBin, WebRtcConfig,
@@ -527,4 +528,251 @@ fn frames_of_the_service_are_dropped_before_they_become_part_of_anything() {
     let stats = pair.receiver.stats();
     assert_eq!(stats.remote["TR_opus"].server_injected, 10);
     assert_eq!(stats.remote["TR_opus"].lost, 0);
+}
+
+fn last_offer(pair: &Pair) -> String {
+    let offers = pair.seen.iter().rev().find_map(|(_, event)| match event {
+        TransportEvent::LocalOffer { sdp, .. } => Some(sdp.clone()),
+        _ => None,
+    });
+    offers.unwrap()
+}
+
+/// The description with its media sections in another order, or with fewer of them.
+fn arrange(sdp: &str, order: &[usize]) -> String {
+    let parts: Vec<_> = sdp.split("m=").collect();
+    let sections: String = order
+        .iter()
+        .map(|&index| format!("m={}", parts[index + 1]))
+        .collect();
+    format!("{}{sections}", parts[0])
+}
+
+#[test]
+fn a_hostile_offer_is_named_and_the_process_lives() {
+    let _alone = alone();
+    type Edit = fn(&str) -> String;
+    let table: [(Edit, SdpRefused); 6] = [
+        (
+            |sdp| arrange(sdp, &[1, 0, 2]),
+            SdpRefused::KindChanged { section: 0 },
+        ),
+        (
+            |sdp| arrange(sdp, &[0, 1]),
+            SdpRefused::SectionCount {
+                found: 2,
+                expected: 3,
+            },
+        ),
+        (
+            |sdp| sdp.replace("a=mid:", "a=middle:"),
+            SdpRefused::MidMissing { section: 0 },
+        ),
+        (
+            |sdp| sdp.replace("a=fingerprint:", "a=print:"),
+            SdpRefused::FingerprintMissing { section: 0 },
+        ),
+        (falsify, SdpRefused::FingerprintDiffers { section: 0 }),
+        (
+            |_| "\u{0}garbage".into(),
+            SdpRefused::Line {
+                line: 1,
+                what: "begins with no letter",
+            },
+        ),
+    ];
+    for (edit, expected) in table {
+        let mut pair = Pair::new();
+        pair.add(1, Codec::Vp8, "TR_vp8");
+        pair.add(2, Codec::Opus, "TR_opus");
+        pair.connect();
+        let sdp = edit(&last_offer(&pair));
+        let mid_to_track = HashMap::new();
+        pair.receiver.remote_offer(RemoteOffer {
+            sdp,
+            id: 77,
+            mid_to_track,
+        });
+        pair.until("refusal", |seen| !refusals(seen).is_empty());
+        assert_eq!(
+            refusals(&pair.seen),
+            [(Side::Receiver, Refusal::Sdp(expected))]
+        );
+        pair.push(1, &vp8(0));
+        pair.for_a_while(Duration::from_millis(50));
+        assert_eq!(pair.frames("TR_vp8"), Vec::<Vec<u8>>::new());
+    }
+    // After all of that a new one works.
+    let mut pair = Pair::new();
+    pair.add(1, Codec::Opus, "TR_opus");
+    pair.connect();
+}
+
+#[test]
+fn offers_during_teardown_do_no_harm() {
+    let _alone = alone();
+    for round in 0..8 {
+        let mut pair = Pair::new();
+        pair.add(1, Codec::Vp8, "TR_vp8");
+        pair.add(2, Codec::Opus, "TR_opus");
+        pair.sender.negotiate();
+        // Each round is torn down at another moment of the negotiation.
+        for _ in 0..round * 2 {
+            pair.step(Duration::from_millis(200));
+        }
+        let offer = pair.seen.iter().find_map(|(_, event)| match event {
+            TransportEvent::LocalOffer { sdp, .. } => Some(sdp.clone()),
+            _ => None,
+        });
+        let receiver = &pair.receiver;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for id in 100..110 {
+                    let sdp = offer.clone().unwrap_or_else(|| "v=0".into());
+                    receiver.remote_offer(RemoteOffer {
+                        sdp,
+                        id,
+                        mid_to_track: HashMap::new(),
+                    });
+                }
+            });
+            scope.spawn(|| receiver.close());
+        });
+        pair.receiver.close();
+        pair.sender.close();
+    }
+}
+
+#[test]
+fn a_section_serves_one_track_after_the_other() {
+    let _alone = alone();
+    let mut pair = Pair::new();
+    let cid = pair.add(1, Codec::Vp8, "TR_one");
+    pair.add(2, Codec::Opus, "TR_opus");
+    pair.connect();
+    let some_frames = |pair: &mut Pair, local: u32, sid: &str, make: fn(u64) -> Vec<u8>| {
+        let deadline = Instant::now() + PATIENCE;
+        let mut index = 0;
+        while pair.frames(sid).len() < 3 {
+            assert!(Instant::now() < deadline, "{sid}: {:#?}", pair.brief());
+            pair.push(local, &make(index));
+            index += 1;
+            pair.for_a_while(Duration::from_millis(10));
+        }
+    };
+    some_frames(&mut pair, 1, "TR_one", vp8);
+
+    pair.sender.remove_track(LocalTrackId(1)).unwrap();
+    pair.sids[0] = None;
+    pair.sender.negotiate();
+    pair.until("end of the track", |seen| {
+        let is_end = |event: &TransportEvent| {
+            matches!(event, TransportEvent::RemoteTrackEnded { sid } if &**sid == "TR_one")
+        };
+        let end = seen.iter().position(|(_, event)| is_end(event));
+        end.is_some_and(|end| {
+            let answer = |event: &TransportEvent| matches!(event, TransportEvent::LocalAnswer { .. });
+            seen[end..].iter().any(|(_, event)| answer(event))
+        })
+    });
+    assert!(last_offer(&pair).contains("a=inactive"));
+    assert!(pair.sender.remove_track(LocalTrackId(1)).is_err());
+
+    // A new track of another codec gets a section of its own.
+    pair.sids.extend([None, Some("TR_h264")]);
+    let other = pair.sender.add_track(track(3, Codec::H264)).unwrap();
+    assert_ne!(other, cid);
+    assert_eq!(pair.sender.add_track(track(4, Codec::Vp8)), Ok(cid));
+    assert_eq!(
+        pair.sender.add_track(track(4, Codec::Vp8)),
+        Err(TransportError::DuplicateTrack(LocalTrackId(4)))
+    );
+    pair.seen.clear();
+    pair.sids[0] = Some("TR_two");
+    pair.sender.negotiate();
+    pair.until("answer", |seen| {
+        seen.iter()
+            .any(|(_, event)| matches!(event, TransportEvent::LocalAnswer { .. }))
+    });
+    assert!(!last_offer(&pair).contains("a=inactive"));
+    some_frames(&mut pair, 3, "TR_h264", h264);
+    pair.push(4, &vp8(0));
+    assert_eq!(pair.sender.stats().local[&LocalTrackId(4)].frames, 1);
+}
+
+#[test]
+fn media_flows_on_after_an_ice_restart() {
+    let _alone = alone();
+    let mut pair = Pair::new();
+    pair.add(1, Codec::Vp8, "TR_vp8");
+    pair.connect();
+    let ufrag = |sdp: &str| {
+        sdp.lines()
+            .find(|line| line.starts_with("a=ice-ufrag"))
+            .map(str::to_owned)
+            .unwrap()
+    };
+    let before = ufrag(&last_offer(&pair));
+    pair.seen.clear();
+    pair.sender.restart_ice();
+    pair.until("answer", |seen| {
+        seen.iter()
+            .any(|(_, event)| matches!(event, TransportEvent::LocalAnswer { .. }))
+    });
+    assert_ne!(ufrag(&last_offer(&pair)), before);
+    let deadline = Instant::now() + PATIENCE;
+    let mut index = 0;
+    while pair.frames("TR_vp8").len() < 20 {
+        assert!(Instant::now() < deadline, "{:#?}", pair.brief());
+        pair.push(1, &vp8(index));
+        index += 1;
+        pair.for_a_while(Duration::from_millis(10));
+    }
+}
+
+fn threads_and_files() -> (usize, usize) {
+    let count = |path| std::fs::read_dir(path).unwrap().count();
+    (count("/proc/self/task"), count("/proc/self/fd"))
+}
+
+#[test]
+fn threads_and_files_stay_level_over_many_connections() {
+    let _alone = alone();
+    let cycle = || {
+        let mut pair = Pair::new();
+        pair.add(1, Codec::Vp8, "TR_vp8");
+        pair.add(2, Codec::Opus, "TR_opus");
+        pair.connect();
+        for index in 0..5 {
+            pair.push(1, &vp8(index));
+            pair.push(2, &opus(index));
+        }
+        pair.until("a frame", |seen| {
+            seen.iter()
+                .any(|(_, event)| matches!(event, TransportEvent::Frame { .. }))
+        });
+        pair.sender.close();
+        pair.receiver.close();
+    };
+    // Pools and caches fill up first.
+    for _ in 0..3 {
+        cycle();
+    }
+    let (threads, files) = threads_and_files();
+    for _ in 0..20 {
+        cycle();
+    }
+    // The last threads may still be on their way out.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let (threads_now, files_now) = threads_and_files();
+        if threads_now <= threads && files_now <= files {
+            break;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "threads {threads} -> {threads_now}, files {files} -> {files_now}"
+        );
+        std::thread::yield_now();
+    }
 }

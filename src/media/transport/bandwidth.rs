@@ -127,7 +127,7 @@ impl Bandwidth {
 
     /// What is not used proves nothing: a still picture must not raise the estimate for ever.
     fn is_used(&self, feedback: &Feedback) -> bool {
-        f64::from(feedback.sent) > 0.5 * self.estimate
+        f64::from(feedback.sent) > 0.7 * self.estimate
     }
 
     fn report(&mut self) -> Option<u32> {

@@ -211,10 +211,10 @@ pub enum TransportEvent {
     },
 }
 
-/// Takes events; called on the transport's own thread, and for [`TransportEvent::Frame`],
-/// [`TransportEvent::Data`], [`TransportEvent::KeyFrameRequested`] and
-/// [`TransportEvent::BitrateEstimate`] on streaming threads. It must not block and must not call
-/// [`Transport::close`].
+/// Takes events; called on the transport's own thread, and for [`TransportEvent::RemoteTrack`],
+/// [`TransportEvent::Frame`], [`TransportEvent::Data`], [`TransportEvent::KeyFrameRequested`] and
+/// [`TransportEvent::BitrateEstimate`] on streaming threads. It must not block, must not call
+/// [`Transport::close`] and must not drop the transport.
 pub type EventSink = Arc<dyn Fn(TransportEvent) + Send + Sync>;
 
 /// Why a peer was refused.

@@ -10,7 +10,6 @@ use std::{
 
 use gst::prelude::*;
 use gst_webrtc::{WebRTCPeerConnectionState, WebRTCSDPType};
-use roomseal_e2ee::Codec;
 
 use super::{
     WebRtcConfig, data,
@@ -62,10 +61,6 @@ pub(super) enum Command {
         init_json: String,
     },
     RemoteOffer(RemoteOffer),
-    RemoteTrack {
-        sid: Arc<str>,
-        codec: Codec,
-    },
     RemoveTrack {
         local: LocalTrackId,
         reply: mpsc::SyncSender<Result<(), TransportError>>,
@@ -116,7 +111,8 @@ impl Control {
 
     pub(super) fn run(mut self, commands: &mpsc::Receiver<Command>) {
         while let Ok(command) = commands.recv() {
-            if matches!(command, Command::Close) {
+            // What was asked before the end has no use after it.
+            if self.shared.closed.load(Ordering::SeqCst) {
                 break;
             }
             match self.handle(command) {
@@ -143,7 +139,7 @@ impl Control {
                 // Nobody waits any more when this fails.
                 let _ = reply.send(self.add_track(&track));
             }
-            // Ends the loop above.
+            // Has ended the loop above already.
             Command::Close => (),
             Command::ConnectionState { target } => self.connection_state(target)?,
             Command::KeyFrameNeeded { local } => {
@@ -156,6 +152,7 @@ impl Control {
                 candidate,
             } => {
                 let init_json = sdp::local_candidate_json(&candidate, index);
+                self.peer_mut(target).local_candidate(&init_json);
                 self.shared
                     .emit(TransportEvent::LocalCandidate { target, init_json });
             }
@@ -176,9 +173,6 @@ impl Control {
                 }
             }
             Command::RemoteOffer(offer) => self.remote_offer(&offer)?,
-            Command::RemoteTrack { sid, codec } => {
-                self.shared.emit(TransportEvent::RemoteTrack { sid, codec });
-            }
             Command::RemoveTrack { local, reply } => {
                 let _ = reply.send(self.remove_track(local));
             }
@@ -266,7 +260,8 @@ impl Control {
                 "a payloader has not told its format".into(),
             )));
         }
-        if std::mem::take(&mut self.restart) && !self.publisher.restart_ice() {
+        let restart = std::mem::take(&mut self.restart);
+        if restart && !self.publisher.restart_ice() {
             return Err(failed(TransportError::Pipeline(
                 "libnice does not restart ICE".into(),
             )));
@@ -284,6 +279,9 @@ impl Control {
             sdp: offer.to_string(),
             id,
         });
+        if restart {
+            self.tell_candidates(Target::Publisher);
+        }
         Ok(())
     }
 
@@ -311,7 +309,7 @@ impl Control {
             })?;
         self.publisher.known = accepted.known;
         self.offered = None;
-        if let Some(session) = self.publisher.session().filter(|_| !self.watched) {
+        if let Some(session) = self.publisher.session_element().filter(|_| !self.watched) {
             publish::watch_feedback(&session, &self.shared);
             self.watched = true;
         }
@@ -333,7 +331,8 @@ impl Control {
             target: Target::Subscriber,
             reason: reason.to_string(),
         };
-        if subscriber.is_restart(&description) && !subscriber.restart_ice() {
+        let restart = subscriber.is_restart(&description);
+        if restart && !subscriber.restart_ice() {
             return Err(failed(TransportError::Pipeline(
                 "libnice does not restart ICE".into(),
             )));
@@ -352,7 +351,18 @@ impl Control {
             sdp: answer.to_string(),
             id: offer.id,
         });
+        if restart {
+            self.tell_candidates(Target::Subscriber);
+        }
         Ok(())
+    }
+
+    /// Tells our candidates again: libnice gathers once, and a restart makes the other side forget.
+    fn tell_candidates(&self, target: Target) {
+        for init_json in self.peer(target).local_candidates() {
+            self.shared
+                .emit(TransportEvent::LocalCandidate { target, init_json });
+        }
     }
 
     /// Learns which section carries which track, and ends the tracks that are not there any more.

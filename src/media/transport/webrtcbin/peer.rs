@@ -35,6 +35,9 @@ const LATENCY_MS: u32 = 200;
 /// Candidates per connection; more is no real service.
 const MAX_CANDIDATES: usize = 256;
 
+/// Streams of packets per connection; more is no real meeting, and each takes threads.
+const MAX_STREAMS: u32 = 512;
+
 /// Bits per second that RTCP may be computed from: high enough that feedback goes out at once.
 const RTCP_BANDWIDTH: f64 = 4e6;
 
@@ -48,6 +51,8 @@ pub(super) struct Peer {
     remote_ufrag: Option<String>,
     /// Credentials after an ICE restart, of which `webrtcbin` does not know.
     credentials: Option<Credentials>,
+    /// Our candidates, which stay good over a restart but have to be told again.
+    local_candidates: Vec<String>,
     /// Candidates that came before the first description.
     waiting: Vec<String>,
     candidates: usize,
@@ -79,6 +84,7 @@ impl Peer {
             fingerprint: None,
             remote_ufrag: None,
             credentials: None,
+            local_candidates: Vec::new(),
             waiting: Vec::new(),
             candidates: 0,
         };
@@ -207,6 +213,9 @@ impl Peer {
             #[weak]
             shared,
             move |_, _, element| {
+                if element.has_property_with_type("max-streams", u32::static_type()) {
+                    element.set_property("max-streams", MAX_STREAMS);
+                }
                 let is_source = element
                     .factory()
                     .is_some_and(|factory| factory.name() == "nicesrc");
@@ -364,6 +373,16 @@ impl Peer {
         true
     }
 
+    /// Remembers a candidate of ours.
+    pub(super) fn local_candidate(&mut self, init_json: &str) {
+        self.local_candidates.push(init_json.to_owned());
+    }
+
+    /// All our candidates so far.
+    pub(super) fn local_candidates(&self) -> Vec<String> {
+        self.local_candidates.clone()
+    }
+
     pub(super) fn candidate(&mut self, candidate: String) {
         self.candidates += 1;
         if self.candidates > MAX_CANDIDATES {
@@ -442,8 +461,13 @@ impl Peer {
             .and_then(|bin| bin.by_name("rtpbin"))
     }
 
-    /// The only RTP session, once there is one.
-    pub(super) fn session(&self) -> Option<glib::Object> {
+    /// The element of the only RTP session, once there is one.
+    pub(super) fn session_element(&self) -> Option<gst::Element> {
+        self.rtpbin()?.emit_by_name("get-session", &[&0u32])
+    }
+
+    /// What that element is built on.
+    fn session(&self) -> Option<glib::Object> {
         self.rtpbin()?
             .emit_by_name("get-internal-session", &[&0u32])
     }

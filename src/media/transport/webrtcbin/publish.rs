@@ -334,7 +334,7 @@ fn payloader(codec: Codec) -> Result<gst::Element, TransportError> {
 }
 
 /// Turns feedback about what arrived into estimates of what the network carries.
-pub(super) fn watch_feedback(session: &glib::Object, shared: &Arc<Shared>) {
+pub(super) fn watch_feedback(session: &gst::Element, shared: &Arc<Shared>) {
     session.connect_notify(
         Some("twcc-stats"),
         glib::clone!(
@@ -344,6 +344,7 @@ pub(super) fn watch_feedback(session: &glib::Object, shared: &Arc<Shared>) {
                 let Some(stats) = session.property::<Option<gst::Structure>>("twcc-stats") else {
                     return;
                 };
+                tracing::trace!(%stats, "feedback of the service");
                 let now = Duration::from_nanos(crate::clock::now().nseconds());
                 let changed = lock(&shared.bandwidth).feedback(feedback(&stats), now);
                 if let Some(bps) = changed {

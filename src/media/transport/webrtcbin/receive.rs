@@ -162,7 +162,8 @@ fn attach(
         end: last,
         last_request: None,
     });
-    shared.command(Command::RemoteTrack { sid, codec });
+    // On this thread, so that it is known before the first frame.
+    shared.emit(TransportEvent::RemoteTrack { sid, codec });
     pad.link(&first).map_err(pipeline_error)?;
     Ok(())
 }
