@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Inner, event::CaptureEvent};
+use super::{event::CaptureEvent, shared::Inner};
 use crate::{budget::Ladder, clock, transport::MediaKind};
 
 /// How often put-off key frames are looked at.

@@ -43,13 +43,14 @@ mod inlet;
 mod keeper;
 mod line;
 mod retry;
+mod shared;
 mod source;
 mod track;
 
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
         mpsc::{self, RecvTimeoutError, Sender},
     },
@@ -57,7 +58,6 @@ use std::{
     time::Duration,
 };
 
-use gst::prelude::*;
 use roomseal_e2ee::{Codec, FrameKey, KeyIndex};
 
 pub use config::{AudioSource, CaptureConfig, VideoSource};
@@ -67,12 +67,12 @@ pub use line::OnFrame;
 use self::{
     control::Control,
     keeper::Keeper,
-    line::{AUDIO_BITRATE, Line, Outlet},
+    line::Outlet,
+    shared::{Echo, Inner, VideoChoice, lock},
     source::Spec,
-    track::{Sealing, Track},
+    track::Track,
 };
 use crate::{
-    budget::{EncodeBudget, MediaBudget},
     clock,
     elements::SealMode,
     encoder::{EncoderVerdict, Encoders, NoEncoder},
@@ -137,45 +137,6 @@ impl fmt::Debug for Capture {
             .field("tracks", &self.tracks())
             .finish_non_exhaustive()
     }
-}
-
-/// What the threads of a capture share.
-struct Inner {
-    tracks: Vec<Arc<Track>>,
-    budget: MediaBudget,
-    encoders: Encoders,
-    on_event: OnEvent,
-    control: Sender<Control>,
-    sealing: Mutex<Sealing>,
-    video: Mutex<VideoChoice>,
-    echo: Mutex<Echo>,
-    /// Held while a line is built, so that there are never two of one track.
-    building: Mutex<()>,
-    serial: AtomicU64,
-    next_local: AtomicU32,
-    stopped: AtomicBool,
-}
-
-/// Taking the loudspeaker out of the microphone's signal.
-#[derive(Debug)]
-struct Echo {
-    /// Name of the probe before the loudspeaker; `None` if there is nothing to take out, or it
-    /// cannot be done.
-    probe: Option<String>,
-    /// Whether the line in use does it.
-    active: bool,
-}
-
-/// What is announced about the picture.
-#[derive(Clone, Copy, Debug)]
-struct VideoChoice {
-    codec: Codec,
-    /// Whether the codec was asked for from outside.
-    asked: bool,
-    size: Option<(u32, u32)>,
-    limits: EncodeBudget,
-    /// What the network gives, in bit/s.
-    available: u32,
 }
 
 impl Capture {
@@ -445,230 +406,5 @@ impl Capture {
 impl Drop for Capture {
     fn drop(&mut self) {
         self.shut_down();
-    }
-}
-
-impl Inner {
-    fn track(&self, local: LocalTrackId) -> Option<&Arc<Track>> {
-        self.tracks.iter().find(|track| track.local() == local)
-    }
-
-    fn track_of(&self, kind: MediaKind) -> Option<&Arc<Track>> {
-        self.tracks.iter().find(|track| track.kind == kind)
-    }
-
-    /// Tells the control thread, which is gone only when the capture stops.
-    fn send(&self, word: Control) {
-        let _ = self.control.send(word);
-    }
-
-    fn tell(&self, event: CaptureEvent) {
-        (self.on_event)(event);
-    }
-
-    fn video_codec(&self) -> Codec {
-        lock(&self.video).codec
-    }
-
-    fn codec_was_asked(&self) -> bool {
-        lock(&self.video).asked
-    }
-
-    fn codec_of(&self, track: &Track) -> Codec {
-        match track.kind {
-            MediaKind::Audio => Codec::Opus,
-            MediaKind::Video => self.video_codec(),
-        }
-    }
-
-    fn announcement(&self, track: &Track) -> PublishTrack {
-        let video = *lock(&self.video);
-        let (codec, size, framerate) = match track.kind {
-            MediaKind::Audio => (Codec::Opus, None, None),
-            MediaKind::Video => {
-                let budget = self.budget.encode(video.codec);
-                let size = video.size.unwrap_or((budget.width, budget.height));
-                (video.codec, Some(size), Some(budget.framerate))
-            }
-        };
-        PublishTrack {
-            local: track.local(),
-            codec,
-            stream: STREAM.to_owned(),
-            size,
-            framerate,
-        }
-    }
-
-    fn verdicts(&self) -> Vec<EncoderVerdict> {
-        let taken = self
-            .track_of(MediaKind::Video)
-            .and_then(|track| track.running());
-        self.encoders.verdicts(taken.map(|(_, encoder, _)| encoder))
-    }
-
-    fn tell_encoders(&self) {
-        if self.track_of(MediaKind::Video).is_some() {
-            self.tell(CaptureEvent::Encoders(self.verdicts()));
-        }
-    }
-
-    fn resized(&self, width: u32, height: u32) {
-        let Some(track) = self.track_of(MediaKind::Video) else {
-            return;
-        };
-        let before = self.announcement(track);
-        lock(&self.video).size = Some((width, height));
-        let after = self.announcement(track);
-        if before != after {
-            self.tell(CaptureEvent::TrackChanged(after));
-        }
-    }
-
-    fn set_limits(&self, limits: EncodeBudget) {
-        lock(&self.video).limits = limits;
-        if let Some(track) = self.track_of(MediaKind::Video) {
-            track.set_limits(limits);
-        }
-        self.share_bitrate();
-    }
-
-    /// Sound never gives way: what is left is the picture's.
-    fn share_bitrate(&self) {
-        let video = *lock(&self.video);
-        let Some(track) = self.track_of(MediaKind::Video) else {
-            return;
-        };
-        let sound = if self.track_of(MediaKind::Audio).is_some() {
-            AUDIO_BITRATE
-        } else {
-            0
-        };
-        track.set_bitrate(picture_share(video.available, sound, video.limits.bitrate));
-    }
-
-    fn next_serial(&self) -> u64 {
-        self.serial.fetch_add(1, Ordering::Relaxed)
-    }
-
-    fn build_audio(&self) -> Result<(), CaptureError> {
-        let Some(track) = self.track_of(MediaKind::Audio) else {
-            return Ok(());
-        };
-        let failed = |reason: String| CaptureError::Line {
-            encoder: "opusenc",
-            reason,
-        };
-        let _alone = lock(&self.building);
-        let probe = {
-            let mut echo = lock(&self.echo);
-            let probe = echo.probe.clone().filter(|probe| probe_exists(probe));
-            echo.active = probe.is_some();
-            probe
-        };
-        let line = Line::audio(&track.outlet(), self.next_serial(), probe.as_deref())
-            .map_err(|error| failed(error.message.to_string()))?;
-        self.install(track, line)
-            .map_err(|error| failed(error.to_string()))
-    }
-
-    /// Echo cancelling is off from now on.
-    fn give_up_echo(&self, reason: &str) {
-        if lock(&self.echo).probe.take().is_some() {
-            tracing::warn!(reason, "sound goes on without echo cancelling");
-        }
-    }
-
-    /// Whether the echo could be cancelled now and is not: the loudspeaker's pipeline may come
-    /// later than ours.
-    fn echo_probe_appeared(&self) -> bool {
-        let echo = lock(&self.echo);
-        !echo.active && echo.probe.as_deref().is_some_and(probe_exists)
-    }
-
-    /// Builds the line with the best encoder for a codec, or for any.
-    fn build_video(&self, codec: Option<Codec>) -> Result<(), CaptureError> {
-        let Some(track) = self.track_of(MediaKind::Video) else {
-            return Ok(());
-        };
-        let _alone = lock(&self.building);
-        loop {
-            let model = self.encoders.pick(codec)?;
-            let budget = self.budget.encode(model.codec());
-            if self.video_codec() != model.codec() {
-                let number = self.next_local.fetch_add(1, Ordering::Relaxed);
-                track.renumber(LocalTrackId(number));
-                lock(&self.video).codec = model.codec();
-            }
-            let built = Line::video(&track.outlet(), self.next_serial(), model, &budget)
-                .map_err(|error| error.message.to_string())
-                .and_then(|line| {
-                    self.install(track, line)
-                        .map_err(|_| "it does not start".to_owned())
-                });
-            match built {
-                Ok(()) => {
-                    tracing::info!(encoder = model.name(), "takes the picture");
-                    return Ok(());
-                }
-                Err(reason) => {
-                    tracing::warn!(encoder = model.name(), reason, "cannot take the picture");
-                    self.encoders.give_up(model.name(), &reason);
-                }
-            }
-        }
-    }
-
-    /// Puts a line in the place of the last one.
-    fn install(&self, track: &Track, line: Line) -> Result<(), gst::StateChangeError> {
-        track.remove_line();
-        // Until it is in its place no other key or mode is set, which it would miss.
-        let sealing = lock(&self.sealing);
-        track.install(line, &sealing)
-    }
-}
-
-/// Whether a `webrtcechoprobe` of this name is at work somewhere in the process. Only `webrtcdsp`
-/// can find one, and it refuses to start without; so one is started for nothing else.
-fn probe_exists(name: &str) -> bool {
-    let Ok(canceller) = gst::ElementFactory::make("webrtcdsp")
-        .property("probe", name)
-        .build()
-    else {
-        return false;
-    };
-    let found = canceller.set_state(gst::State::Paused).is_ok();
-    // Nothing is left to be done about an element that refuses to stop.
-    let _ = canceller.set_state(gst::State::Null);
-    found
-}
-
-/// The picture's part of what the network gives: all but the sound's, within the budget, and never
-/// so little that an encoder refuses.
-fn picture_share(available: u32, sound: u32, budget: u32) -> u32 {
-    const LEAST: u32 = 50_000;
-    available
-        .saturating_sub(sound)
-        .clamp(LEAST, budget.max(LEAST))
-}
-
-/// Every value behind these locks is replaced as a whole: a panic leaves nothing half done.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::picture_share;
-
-    #[test]
-    fn sound_takes_its_part_first() {
-        assert_eq!(picture_share(500_000, 32_000, 1_500_000), 468_000);
-    }
-
-    #[test]
-    fn the_picture_never_gets_more_than_its_budget_nor_nothing() {
-        assert_eq!(picture_share(u32::MAX, 32_000, 1_500_000), 1_500_000);
-        assert_eq!(picture_share(10_000, 32_000, 1_500_000), 50_000);
     }
 }

@@ -4,7 +4,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
@@ -18,6 +18,7 @@ use super::{
     event::{SourceState, TrackStats},
     inlet::{Pacer, PictureShape, fit, with_framerate},
     line::{AUDIO_BITRATE, Line, Outlet},
+    shared::lock,
 };
 use crate::{
     budget::EncodeBudget,
@@ -434,11 +435,6 @@ fn sum(a: EncryptCounters, b: EncryptCounters) -> EncryptCounters {
         held: a.held + b.held,
         dropped: a.dropped + b.dropped,
     }
-}
-
-/// Every value behind these locks is replaced as a whole: a panic leaves nothing half done.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A sink that gives a source's output to a track. `paced`: the sink waits for each buffer's time
