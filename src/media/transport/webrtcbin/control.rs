@@ -70,6 +70,9 @@ pub(super) enum Command {
     SetIceServers(Vec<IceServer>),
 }
 
+/// The number of the first offer; 0 is what older servers answer to any.
+const FIRST_OFFER: u32 = 1;
+
 pub(super) struct Control {
     shared: Arc<Shared>,
     publisher: Peer,
@@ -97,7 +100,7 @@ impl Control {
             subscriber,
             slots: Vec::new(),
             offered: None,
-            next_offer: 1,
+            next_offer: FIRST_OFFER,
             again: false,
             restart: false,
             watched: false,
@@ -177,6 +180,9 @@ impl Control {
                 let _ = reply.send(self.remove_track(local));
             }
             Command::RequestKeyFrame(sid) => self.request_key_frame(&sid),
+            // A participant that publishes nothing has no publisher connection to restart; libnice
+            // would fail, and the call would take that for a broken connection, again and again.
+            Command::RestartIce if self.next_offer == FIRST_OFFER => {}
             Command::RestartIce => {
                 self.restart = true;
                 self.negotiate()?;
