@@ -38,6 +38,9 @@ async fn compose(prepared: Prepared) -> Result<(), anyhow::Error> {
     let Prepared { config, board, .. } = &prepared;
     // Making the DTLS key takes half a second on a small board: it starts before everything else.
     roomseal_media::plugins::gst_init()?;
+    // What no meeting can do without ends the program with the name of its package, instead of
+    // failing at every join; a missing encoder or sink is a trouble that is shown.
+    roomseal_media::plugins::require(roomseal_media::plugins::TRANSPORT)?;
     roomseal_media::transport::warm_up();
     for warning in &config.warnings {
         tracing::warn!("{warning}");
