@@ -204,7 +204,7 @@ impl Luma {
     }
 }
 
-/// Finds the loudest `seconds` of `heard` in `source`, which may have been played in a loop.
+/// Finds `seconds` of `heard` in `source`, which may have been played in a loop: the best match of the three loudest pieces.
 pub fn find_sound(heard: &[i16], source: &[i16], seconds: usize) -> Match {
     // Speech lies below 4 kHz; averaging six samples keeps that and makes the search quick.
     const STEP: usize = 6;
@@ -221,31 +221,38 @@ pub fn find_sound(heard: &[i16], source: &[i16], seconds: usize) -> Match {
         "{} s of sound came, {seconds} s are needed",
         heard.len() * STEP / RATE
     );
-    let energy = |start: usize| {
-        heard[start..start + window]
+    // One more round of the loop, so that a piece across its seam is found too.
+    let wrapped: Vec<f64> = source.iter().copied().cycle().take(window).collect();
+    source.extend(wrapped);
+
+    let energy = |start: &usize| {
+        heard[*start..start + window]
             .iter()
             .map(|s| s * s)
             .sum::<f64>()
     };
-    let start = (0..=heard.len() - window)
-        .step_by(RATE / STEP / 4)
-        .max_by(|&a, &b| energy(a).total_cmp(&energy(b)))
-        .expect("there is at least one window");
-    let piece = &heard[start..start + window];
-
-    // One more round of the loop, so that a piece across its seam is found too.
-    let wrapped: Vec<f64> = source.iter().copied().cycle().take(window).collect();
-    source.extend(wrapped);
-    (0..source.len() - window)
-        .map(|lag| Match {
-            correlation: pearson(
-                piece.iter().copied(),
-                source[lag..lag + window].iter().copied(),
-            ),
-            lag: (lag * STEP) as f64 / RATE as f64,
+    let mut starts: Vec<usize> = (0..=heard.len() - window).step_by(window / 2).collect();
+    starts.sort_by(|a, b| energy(b).total_cmp(&energy(a)));
+    starts
+        .iter()
+        .take(3)
+        .map(|&start| best_place(&heard[start..start + window], &source))
+        .map(|(place, correlation)| Match {
+            correlation,
+            lag: (place * STEP) as f64 / RATE as f64,
         })
         .max_by(|a, b| a.correlation.total_cmp(&b.correlation))
-        .expect("the source is longer than nothing")
+        .expect("there is at least one piece")
+}
+
+fn best_place(piece: &[f64], source: &[f64]) -> (usize, f64) {
+    (0..source.len() - piece.len())
+        .map(|place| {
+            let there = source[place..place + piece.len()].iter().copied();
+            (place, pearson(piece.iter().copied(), there))
+        })
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .expect("the source is longer than the piece")
 }
 
 fn pearson(a: impl Iterator<Item = f64>, b: impl Iterator<Item = f64>) -> f64 {

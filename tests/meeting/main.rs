@@ -3,8 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
+mod bad_input;
 mod control;
+mod faults;
+mod hostile;
 mod keyless;
+mod sdk;
+mod sealed;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,6 +25,10 @@ fn one_at_a_time() -> MutexGuard<'static, ()> {
 
 /// What a participant needs at most from its start to the first picture it shows, on a busy machine.
 const SOON: Duration = Duration::from_secs(25);
+
+/// The size that pictures are compared in.
+const WIDTH: usize = 320;
+const HEIGHT: usize = 136;
 
 /// Bikes in a street, with spoken words: what the box sends in these tests.
 fn talking_clip(folder: &Path) -> PathBuf {
