@@ -447,7 +447,7 @@ impl Session {
     fn people(&self) {
         let report = self.room.report(self.now());
         self.call.command(Command::People(
-            report.participants.iter().map(translate::person).collect(),
+            report.participants.iter().map(translate::member).collect(),
         ));
     }
 

@@ -35,6 +35,9 @@ use crate::{
 /// How often the loop comes round when nothing happens.
 const TICK: Duration = Duration::from_millis(250);
 
+/// Presentation that has not come round for this long hangs.
+const HANGS: Duration = Duration::from_secs(10);
+
 /// What a call is made of.
 #[derive(Debug)]
 pub struct CallConfig {
@@ -57,6 +60,16 @@ pub struct Played {
     pub source: TrackSource,
     /// Which of its frames may be played.
     pub mode: OpenMode,
+}
+
+/// Somebody in the room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Who it is.
+    pub person: Person,
+    /// How many tracks of sound and picture the service says it sends: a recording waits for
+    /// them, so that they share a file.
+    pub tracks: usize,
 }
 
 /// What a call can be asked for.
@@ -116,7 +129,7 @@ pub enum Command {
         sid: String,
     },
     /// Everybody in the room, ourselves apart, in order of arrival.
-    People(Vec<Person>),
+    People(Vec<Member>),
     /// Identities of who speaks, loudest first.
     Speakers(Vec<String>),
     /// Mutes or unmutes a track of ours.
@@ -424,7 +437,14 @@ impl Running {
             Command::SendKey(index, key) => self.capture.set_send_key(index, key),
             Command::Play { track, keys } => self.play(track, keys),
             Command::Stop { sid } => self.stop(&sid),
-            Command::People(people) => self.present.set_people(people),
+            Command::People(members) => {
+                for member in &members {
+                    self.present
+                        .announce_tracks(&member.person.identity, member.tracks);
+                }
+                let people = members.into_iter().map(|member| member.person).collect();
+                self.present.set_people(people);
+            }
             Command::Speakers(identities) => self.present.set_active_speakers(identities),
             Command::Mute { local, muted } => self.capture.set_mute(local, muted),
             // The loop ends before it gets here.
@@ -600,6 +620,10 @@ impl Running {
     }
 
     fn turn(&mut self) {
+        if self.present.beat_ago() > HANGS {
+            // No turn, no heartbeat: whoever supervises the process ends it.
+            return;
+        }
         let transport = self.transport().map(|transport| transport.stats());
         (self.events)(Event::Turn(Box::new(Counts {
             local: self.capture.stats(),

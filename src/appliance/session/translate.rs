@@ -2,7 +2,7 @@
 //! The same thing in the words of the service, of media, of the meeting and of the status.
 
 use roomseal_e2ee::OpenCounters;
-use roomseal_media::call::Played;
+use roomseal_media::call::{Member, Played};
 use roomseal_media::capture::TrackStats;
 use roomseal_media::elements::{DecryptCounters, OpenMode, SealMode};
 use roomseal_media::encoder::codec_name;
@@ -116,14 +116,21 @@ pub(super) fn mode(sending: Sending) -> SealMode {
     }
 }
 
-pub(super) fn person(report: &meeting::ParticipantReport) -> Person {
-    Person {
-        identity: report.identity.clone(),
-        name: if report.name.trim().is_empty() {
-            report.identity.clone()
-        } else {
-            report.name.clone()
+pub(super) fn member(report: &meeting::ParticipantReport) -> Member {
+    Member {
+        person: Person {
+            identity: report.identity.clone(),
+            name: if report.name.trim().is_empty() {
+                report.identity.clone()
+            } else {
+                report.name.clone()
+            },
         },
+        tracks: report
+            .tracks
+            .iter()
+            .filter(|track| track.source != Source::Other)
+            .count(),
     }
 }
 
