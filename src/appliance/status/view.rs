@@ -34,7 +34,11 @@ pub async fn show(mut status: watch::Receiver<Status>, stop: Stop) -> anyhow::Re
         let drawn = Instant::now();
         tokio::select! {
             () = stop.asked() => return Ok(()),
-            changed = status.changed() => if changed.is_err() { return Ok(()) },
+            changed = status.changed() => if changed.is_err() {
+                // Whoever published is gone and will be named as the cause; the view is not it.
+                stop.asked().await;
+                return Ok(());
+            }
         }
         if view.is_live() {
             tokio::select! {
@@ -239,7 +243,8 @@ fn head(status: &Status) -> Vec<String> {
         }
         .to_owned(),
     );
-    if !status.sending.is_empty() {
+    // Who has nothing to send need not hear how it would leave.
+    if !status.sending.is_empty() && !status.local_tracks.is_empty() {
         head.push(format!("own media: {}", plain(&status.sending)));
     }
     if let Some(directory) = &status.recording {

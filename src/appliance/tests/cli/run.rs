@@ -17,14 +17,7 @@ use crate::program::Place;
 /// Far more than anything here takes; a hang becomes a failure.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const NOWHERE: &[&str] = &[
-    "--url",
-    "ws://127.0.0.1:9",
-    "--camera",
-    "none",
-    "--microphone",
-    "none",
-];
+const NOWHERE: &str = "ws://127.0.0.1:9";
 
 /// A box that is killed when the test ends.
 struct Running(Child);
@@ -58,8 +51,19 @@ fn place() -> Place {
 }
 
 fn the_box() -> Command {
+    box_at(NOWHERE)
+}
+
+fn box_at(url: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_roomseal"));
-    command.arg("run").args(NOWHERE).args([
+    command.args([
+        "run",
+        "--url",
+        url,
+        "--camera",
+        "none",
+        "--microphone",
+        "none",
         "--room",
         "lobby",
         "--api-key",
@@ -155,6 +159,33 @@ fn the_box_tells_systemd_that_it_lives_says_what_is_wrong_and_leaves_when_asked(
     assert!(
         !log.contains("correct horse") && !log.contains("32 characters"),
         "{log}"
+    );
+}
+
+#[test]
+fn a_refusal_for_good_ends_the_box_with_its_reason() {
+    use std::io::Read;
+    let place = place();
+    // A server that knows no such key, as LiveKit says it: the upgrade is refused, the question why is answered.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 8192];
+            let _ = stream.read(&mut request);
+            let _ = stream.write_all(
+                b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 18\r\nConnection: close\r\n\r\ninvalid API key: k",
+            );
+        }
+    });
+    let ran = place.run(&mut box_at(&url), b"");
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let last = ran.err.lines().last().unwrap();
+    assert!(
+        last.starts_with("roomseal: ") && last.contains("API key"),
+        "{}",
+        ran.err
     );
 }
 
