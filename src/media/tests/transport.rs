@@ -776,3 +776,35 @@ fn threads_and_files_stay_level_over_many_connections() {
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn a_video_begins_with_a_key_frame_and_asks_until_it_comes() {
+    let _alone = alone();
+    let mut pair = Pair::new();
+    pair.add(1, Codec::Vp8, "TR_vp8");
+    pair.connect();
+    pair.for_a_while(Duration::from_millis(20));
+    pair.seen.clear();
+    for index in 1..=20 {
+        pair.push(
+            1,
+            &[&[0x31, 0x20, 0], noise(index, 100).as_slice()].concat(),
+        );
+    }
+    pair.until("two requests", |seen| {
+        let requests = seen.iter().filter(|(side, event)| {
+            *side == Side::Sender && matches!(event, TransportEvent::KeyFrameRequested { .. })
+        });
+        requests.count() == 2
+    });
+    let stats = pair.sender.stats().local[&LocalTrackId(1)];
+    assert_eq!((stats.frames, stats.dropped), (0, 20));
+    for index in 0..3 {
+        pair.push(1, &vp8(index));
+    }
+    pair.until("frames", |seen| {
+        seen.iter()
+            .any(|(_, event)| matches!(event, TransportEvent::Frame { .. }))
+    });
+    assert_eq!(pair.frames("TR_vp8")[0], vp8(0));
+}

@@ -5,7 +5,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -30,6 +30,9 @@ use crate::transport::{
 /// More than this waiting to be sent is congestion: what is older is of no use to anybody.
 const MAX_QUEUED: gst::ClockTime = gst::ClockTime::from_seconds(1);
 
+/// Frames without a key frame after which one is asked for again.
+const REQUEST_INTERVAL: u32 = 15;
+
 /// Longest packet that crosses tunnels unfragmented.
 const MTU: u32 = 1200;
 
@@ -44,6 +47,8 @@ pub(super) struct LocalTrack {
     source: AppSrc,
     /// Frames are of no use until the next key frame.
     needs_key_frame: AtomicBool,
+    /// Frames dropped for that reason.
+    waited: AtomicU32,
     counters: LocalCounters,
 }
 
@@ -83,15 +88,19 @@ impl LocalTrack {
             return false;
         }
         if self.source.current_level_time() > MAX_QUEUED {
-            if self.is_video() && !self.needs_key_frame.swap(true, Ordering::SeqCst) {
-                shared.command(Command::KeyFrameNeeded { local });
-            }
+            self.await_key_frame();
             return false;
         }
         if self.needs_key_frame.load(Ordering::SeqCst) {
             if frame.flags().contains(gst::BufferFlags::DELTA_UNIT) {
+                // Asked again: the last one may have been dropped like the others.
+                let waited = self.waited.fetch_add(1, Ordering::Relaxed);
+                if waited.is_multiple_of(REQUEST_INTERVAL) {
+                    shared.command(Command::KeyFrameNeeded { local });
+                }
                 return false;
             }
+            self.waited.store(0, Ordering::Relaxed);
             self.needs_key_frame.store(false, Ordering::SeqCst);
         }
         match self.codec {
@@ -158,6 +167,7 @@ impl Slot {
             codec: self.codec,
             source: self.source.clone(),
             needs_key_frame: AtomicBool::new(track.kind() == MediaKind::Video),
+            waited: AtomicU32::new(0),
             counters: LocalCounters::default(),
         })
     }
