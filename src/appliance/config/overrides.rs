@@ -55,16 +55,31 @@ pub struct Overrides {
     /// Send clear and play clear: end-to-end encryption is not required
     #[arg(long, help_heading = "Keys")]
     pub no_e2ee: bool,
-    /// auto, test, none, file:PATH, v4l2[:DEVICE], libcamera[:NAME], pipewire[:TARGET]
-    #[arg(long, value_name = "SOURCE", help_heading = "Media")]
+    /// Where pictures come from.
+    #[arg(
+        help = "Where pictures come from: auto, test, none, file:PATH, v4l2[:DEVICE], libcamera[:NAME], pipewire[:TARGET]",
+        long,
+        value_name = "SOURCE",
+        help_heading = "Media"
+    )]
     pub camera: Option<Camera>,
-    /// auto, test, none, file:PATH, alsa[:DEVICE], pipewire[:TARGET]
-    #[arg(long, value_name = "SOURCE", help_heading = "Media")]
+    /// Where sound comes from.
+    #[arg(
+        help = "Where sound comes from: auto, test, none, file:PATH, alsa[:DEVICE], pipewire[:TARGET]",
+        long,
+        value_name = "SOURCE",
+        help_heading = "Media"
+    )]
     pub microphone: Option<Microphone>,
-    /// auto, none, file:PATH (WAV), alsa[:DEVICE], pipewire[:TARGET]
-    #[arg(long, value_name = "SINK", help_heading = "Media")]
+    /// Where sound goes.
+    #[arg(
+        help = "Where sound goes: auto, none, file:PATH (WAV), alsa[:DEVICE], pipewire[:TARGET]",
+        long,
+        value_name = "SINK",
+        help_heading = "Media"
+    )]
     pub speaker: Option<Speaker>,
-    /// auto, none, kms, wayland, window
+    /// Where pictures go: auto, none, kms, wayland, window
     #[arg(long, value_name = "SINK", help_heading = "Media")]
     pub screen: Option<Screen>,
     /// Directory for one MKV recording per remote participant
