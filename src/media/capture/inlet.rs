@@ -39,6 +39,18 @@ impl Pacer {
     }
 }
 
+/// The time a buffer counts as captured at: what its source says, unless that cannot be true. Some
+/// drivers tell the time of day, and a device without a clock runs ahead of all others; a track
+/// that once went to the future would drop everything until then.
+pub(super) fn plausible(said: gst::ClockTime, now: gst::ClockTime) -> gst::ClockTime {
+    const ODD: gst::ClockTime = gst::ClockTime::from_seconds(2);
+    if said > now + ODD || said + ODD < now {
+        now
+    } else {
+        said
+    }
+}
+
 /// The size to encode pictures of a source at: within the budget, never larger than they are, the
 /// shape kept, even.
 pub(super) fn fit(source: PictureShape, budget: &EncodeBudget) -> (u32, u32) {
@@ -181,6 +193,16 @@ mod tests {
         assert!(pacer.wants(Duration::from_secs(5), 10));
         assert!(!pacer.wants(Duration::from_millis(5_030), 10));
         assert!(pacer.wants(Duration::from_millis(5_100), 10));
+    }
+
+    #[test]
+    fn a_source_whose_clock_cannot_be_right_gets_the_time_of_arrival() {
+        let seconds = gst::ClockTime::from_seconds;
+        let now = seconds(100);
+        assert_eq!(plausible(seconds(99), now), seconds(99));
+        assert_eq!(plausible(seconds(1_795_309_190), now), now);
+        assert_eq!(plausible(seconds(3), now), now);
+        assert_eq!(plausible(seconds(0), seconds(1)), seconds(0));
     }
 
     #[test]

@@ -237,6 +237,7 @@ fn exit(outlet: Outlet) -> gst::Element {
         .async_(false)
         .enable_last_sample(false)
         .build();
+    let mut last = None;
     sink.set_callbacks(
         gst_app::AppSinkCallbacks::builder()
             .new_sample(move |sink| {
@@ -249,6 +250,9 @@ fn exit(outlet: Outlet) -> gst::Element {
                     .segment()
                     .and_then(|segment| segment.downcast_ref::<gst::ClockTime>())
                     .and_then(|segment| segment.to_running_time(frame.pts()));
+                // Sound that came in bursts is given the time it arrived at; it must not go back.
+                let pts = pts.max(last.map(|last| last + gst::ClockTime::NSECOND));
+                last = pts;
                 drop(sample);
                 let bytes = u64::try_from(frame.size()).unwrap_or(u64::MAX);
                 let stamped = frame.make_mut();

@@ -264,6 +264,8 @@ fn audio_elements(spec: &Spec, audio: &AudioSource) -> Result<Vec<gst::Element>,
                     // The default of 200 ms would be heard as delay.
                     .property("buffer-time", 60_000_i64)
                     .property("latency-time", 10_000_i64)
+                    // Some of ALSA's own plugins tell the time of day there.
+                    .property("use-driver-timestamps", false)
                     // All pipelines count on the system clock.
                     .property("provide-clock", false)
             })?;

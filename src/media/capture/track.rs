@@ -16,7 +16,7 @@ use roomseal_e2ee::{Codec, FrameKey, KeyIndex};
 use super::{
     control::Control,
     event::{SourceState, TrackStats},
-    inlet::{Pacer, PictureShape, fit, with_framerate},
+    inlet::{Pacer, PictureShape, fit, plausible, with_framerate},
     line::{AUDIO_BITRATE, Line, Outlet},
     shared::lock,
 };
@@ -172,6 +172,7 @@ impl Track {
             .downcast_ref::<gst::ClockTime>()?
             .to_running_time(buffer.pts())
             .and_then(|running| clock::shared(running, base?))?;
+        let pts = plausible(pts, clock::now());
         let source_caps = sample.caps()?;
 
         let mut gate = lock(&self.gate);
