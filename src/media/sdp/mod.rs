@@ -14,6 +14,7 @@ mod model;
 #[cfg(test)]
 mod mutation_tests;
 mod publisher;
+mod reduce;
 mod subscriber;
 
 pub use accept::{Accepted, Known, accept_answer, accept_offer};
