@@ -63,7 +63,9 @@ fn the_official_sdk_opens_what_the_box_seals() {
     );
     assert!(correlation >= 0.9);
     let heard = footage::samples_of(&fs::read(folder.path().join("box.s16")).unwrap());
-    let found = footage::find_sound(&heard, &footage::speech(), 2);
+    // Its jitter buffer stretches and shortens what it plays to keep the delay small, so only a short piece lies
+    // still enough to be laid over the source.
+    let found = footage::find_sound(&heard, &footage::speech(), 1);
     println!(
         "sound: correlation {:.3}, {:.2} s into the source",
         found.correlation, found.lag
