@@ -371,8 +371,11 @@ pub trait Transport: Send + Sync {
     /// Sends a message on the publisher's data channel.
     fn send_data(&self, reliable: bool, bytes: Vec<u8>) -> Result<(), TransportError>;
 
-    /// Restarts ICE on the publisher with a new offer. The subscriber's restart is the service's:
-    /// it is followed when an offer brings new credentials.
+    /// Restarts ICE on the publisher with a new offer, after signalling was lost too: an offer that
+    /// was not answered is replaced. Nothing happens while nothing is published.
+    ///
+    /// The subscriber's restart is the service's: it is followed when an offer brings new
+    /// credentials.
     fn restart_ice(&self);
 
     /// What was counted so far.

@@ -142,3 +142,38 @@ fn threads_and_files_stay_level_over_many_connections() {
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn an_offer_whose_answer_was_lost_is_made_again_and_a_listener_offers_nothing() {
+    let _alone = alone();
+    let mut pair = Pair::new();
+    // Nothing is published yet, so there is nothing to restart.
+    pair.sender.restart_ice();
+    pair.for_a_while(Duration::from_millis(100));
+    assert!(pair.seen.is_empty(), "{:#?}", pair.brief());
+
+    pair.add(1, Codec::Opus, "TR_opus");
+    pair.sender.negotiate();
+    pair.until("offer", |seen| {
+        seen.iter()
+            .any(|(_, event)| matches!(event, TransportEvent::LocalOffer { .. }))
+    });
+    // The answer to the first offer now comes too late.
+    pair.sender.restart_ice();
+    pair.until("connection of both sides", |seen| {
+        is_connected(seen, Side::Sender) && is_connected(seen, Side::Receiver)
+    });
+    let offers = pair.seen.iter().filter_map(|(_, event)| match event {
+        TransportEvent::LocalOffer { id, .. } => Some(*id),
+        _ => None,
+    });
+    assert_eq!(offers.collect::<Vec<_>>(), [1, 2]);
+    assert!(refusals(&pair.seen).is_empty());
+    for index in 0..3 {
+        pair.push(1, &opus(index));
+    }
+    pair.until("a frame", |seen| {
+        seen.iter()
+            .any(|(_, event)| matches!(event, TransportEvent::Frame { .. }))
+    });
+}

@@ -183,10 +183,7 @@ impl Control {
             // A participant that publishes nothing has no publisher connection to restart; libnice
             // would fail, and the call would take that for a broken connection, again and again.
             Command::RestartIce if self.next_offer == FIRST_OFFER => {}
-            Command::RestartIce => {
-                self.restart = true;
-                self.negotiate()?;
-            }
+            Command::RestartIce => self.restart_ice()?,
             Command::SetIceServers(servers) => {
                 self.publisher.set_ice_servers(&servers);
                 self.subscriber.set_ice_servers(&servers);
@@ -289,6 +286,19 @@ impl Control {
             self.tell_candidates(Target::Publisher);
         }
         Ok(())
+    }
+
+    /// Offers anew after the way to the service was lost, and with it perhaps an answer.
+    fn restart_ice(&mut self) -> Result<(), Trouble> {
+        // Before the first answer there is no ICE to restart, and who sends nothing offers nothing.
+        self.restart = self.publisher.is_negotiated();
+        if !self.restart && self.slots.is_empty() {
+            return Ok(());
+        }
+        // An answer that still comes bears another number.
+        self.offered = None;
+        self.again = false;
+        self.negotiate()
     }
 
     fn remote_answer(&mut self, text: &str, id: u32) -> Result<(), Trouble> {

@@ -356,6 +356,11 @@ impl Peer {
         Ok(())
     }
 
+    /// Whether a description of the service was set.
+    pub(super) fn is_negotiated(&self) -> bool {
+        self.fingerprint.is_some()
+    }
+
     /// Whether a description restarts ICE.
     pub(super) fn is_restart(&self, description: &Description) -> bool {
         self.remote_ufrag
@@ -387,7 +392,7 @@ impl Peer {
         self.candidates += 1;
         if self.candidates > MAX_CANDIDATES {
             tracing::warn!(target = %self.target, "too many ICE candidates; ignored");
-        } else if self.fingerprint.is_none() {
+        } else if !self.is_negotiated() {
             self.waiting.push(candidate);
         } else {
             self.add_candidate(&candidate);
