@@ -5,7 +5,6 @@
 //! types do not show them.
 
 use std::fmt;
-use std::io::IsTerminal;
 use std::os::unix::fs::MetadataExt;
 
 use tracing::{Event, Level, Subscriber};
@@ -45,10 +44,7 @@ pub fn start(log: &Log) {
     let started = match format {
         LogFormat::Journal => builder.event_format(Journal).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        LogFormat::Auto | LogFormat::Text => builder
-            .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
-            .with_target(false)
-            .try_init(),
+        LogFormat::Auto | LogFormat::Text => builder.with_target(false).try_init(),
     };
     if started.is_err() {
         tracing::debug!("logging was started before");
