@@ -2,6 +2,8 @@
 # `make help` lists the targets. The work is done by the scripts in .ci, so that CI runs what a person runs.
 
 .DEFAULT_GOAL := help
+# One clock for all that a target runs.
+export ROOMSEAL_STARTED := $(shell date +%s)
 .PHONY: help run test test-full bench setup fmt lint doc deny clean
 
 help: ## this list

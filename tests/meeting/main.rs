@@ -10,6 +10,7 @@ mod hostile;
 mod keyless;
 mod sdk;
 mod sealed;
+mod terminal;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
