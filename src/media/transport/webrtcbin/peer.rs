@@ -108,8 +108,38 @@ impl Peer {
     }
 
     pub(super) fn stop(&self) {
+        self.end_incoming_data();
         if let Err(error) = self.pipeline.set_state(gst::State::Null) {
             tracing::warn!(target = %self.target, %error, "pipeline did not stop");
+        }
+    }
+
+    /// Lets no data reach SCTP any more.
+    ///
+    /// `sctpdec` ends the process (an assertion in its `on_receive`) when a first message of a
+    /// stream comes in after its association began to close: whoever sends at the right moment
+    /// would take the box down.
+    fn end_incoming_data(&self) {
+        let Some(bin) = self.webrtc.downcast_ref::<gst::Bin>() else {
+            return;
+        };
+        let decoders = bin
+            .iterate_recurse()
+            .into_iter()
+            .flatten()
+            .filter(|element| {
+                element
+                    .factory()
+                    .is_some_and(|factory| factory.name() == "sctpdec")
+            });
+        for pad in decoders.filter_map(|decoder| decoder.static_pad("sink")) {
+            pad.add_probe(
+                gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST,
+                // Not Drop: the bindings free the buffer themselves, and GStreamer would again.
+                |_, _| gst::PadProbeReturn::Handled,
+            );
+            // What got past before the probe stood is through once the stream can be locked.
+            drop(pad.stream_lock());
         }
     }
 
