@@ -36,9 +36,11 @@ extern crate std;
 mod foreign;
 mod report;
 mod roster;
+mod shield;
 mod verification;
 
 pub use foreign::{Action, Event, ForeignRoom, Opening, Play, Requirement, Sending};
 pub use report::{ParticipantReport, Report, TrackReport};
 pub use roster::{Declared, Kind, Medium, Participant, Source, Track};
+pub use shield::Shield;
 pub use verification::{FRESH, Refusal, Verification};
