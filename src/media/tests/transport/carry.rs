@@ -62,6 +62,30 @@ fn frames_of_every_codec_arrive_byte_for_byte() {
 }
 
 #[test]
+fn nothing_is_lost_where_a_sender_was_silent_for_a_while() {
+    let _alone = alone();
+    let mut pair = Pair::new();
+    pair.add(1, Codec::Vp8, "TR_vp8");
+    pair.add(2, Codec::Opus, "TR_opus");
+    pair.connect();
+    let bursts = 3;
+    for burst in 0..bursts {
+        for index in 0..20 {
+            pair.push(1, &vp8(burst * 20 + index));
+            pair.push(2, &opus(burst * 20 + index));
+            pair.for_a_while(Duration::from_millis(20));
+        }
+        // Longer than the receiver waits for a packet that it knows to be missing.
+        pair.for_a_while(Duration::from_millis(800));
+    }
+    let expect = |make: fn(u64) -> Vec<u8>| (0..bursts * 20).map(make).collect::<Vec<_>>();
+    assert_eq!(pair.frames("TR_vp8"), expect(vp8));
+    assert_eq!(pair.frames("TR_opus"), expect(opus));
+    let stats = pair.receiver.stats();
+    assert_eq!((stats.remote["TR_vp8"].lost, stats.remote["TR_opus"].lost), (0, 0));
+}
+
+#[test]
 fn a_video_begins_with_a_key_frame_and_asks_until_it_comes() {
     let _alone = alone();
     let mut pair = Pair::new();

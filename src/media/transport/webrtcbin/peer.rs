@@ -246,6 +246,12 @@ impl Peer {
                 if element.has_property_with_type("max-streams", u32::static_type()) {
                     element.set_property("max-streams", MAX_STREAMS);
                 }
+                if element.has_property_with_type("rtx-next-seqnum", bool::static_type()) {
+                    // A packet counts as missing when a later one has come, not when it is merely
+                    // expected: otherwise the jitter buffer writes off the first packet after
+                    // every pause of a sender (its own timer says "lost" before it is sent).
+                    element.set_property("rtx-next-seqnum", false);
+                }
                 let is_source = element
                     .factory()
                     .is_some_and(|factory| factory.name() == "nicesrc");
