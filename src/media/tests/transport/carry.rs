@@ -82,7 +82,10 @@ fn nothing_is_lost_where_a_sender_was_silent_for_a_while() {
     assert_eq!(pair.frames("TR_vp8"), expect(vp8));
     assert_eq!(pair.frames("TR_opus"), expect(opus));
     let stats = pair.receiver.stats();
-    assert_eq!((stats.remote["TR_vp8"].lost, stats.remote["TR_opus"].lost), (0, 0));
+    assert_eq!(
+        (stats.remote["TR_vp8"].lost, stats.remote["TR_opus"].lost),
+        (0, 0)
+    );
 }
 
 #[test]
