@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use roomseal_e2ee::Codec;
 use serde_json::{Value, json};
 
 use crate::places;
@@ -16,13 +17,28 @@ pub struct Peer {
     process: Running,
 }
 
-/// What a [`Peer`] publishes: numbered pictures over these frames, and these samples.
+/// What a [`Peer`] publishes.
 #[derive(Debug, Clone, Copy)]
 pub struct Published<'a> {
-    /// File of raw I420 frames, with their size in pixels and how many are sent per second.
-    pub picture: Option<(&'a Path, usize, usize, u32)>,
-    /// File of raw signed 16-bit mono samples at 48 kHz.
+    /// Its camera.
+    pub picture: Option<Picture<'a>>,
+    /// Its microphone: file of raw signed 16-bit mono samples at 48 kHz.
     pub sound: Option<&'a Path>,
+}
+
+/// Numbered pictures over the frames of a file.
+#[derive(Debug, Clone, Copy)]
+pub struct Picture<'a> {
+    /// File of raw I420 frames.
+    pub file: &'a Path,
+    /// Pixels.
+    pub width: usize,
+    /// Pixels.
+    pub height: usize,
+    /// Frames per second.
+    pub rate: u32,
+    /// What the SDK encodes them with.
+    pub codec: Codec,
 }
 
 impl Published<'_> {
@@ -50,11 +66,15 @@ impl Peer {
         let mut process = Running::start("Python SDK", &command);
         let mut wanted =
             json!({ "url": url, "token": token, "passphrase": passphrase, "save": save });
-        if let Some((file, width, height, fps)) = publish.picture {
-            wanted["picture"] = json!(file);
-            wanted["width"] = json!(width);
-            wanted["height"] = json!(height);
-            wanted["fps"] = json!(fps);
+        if let Some(picture) = publish.picture {
+            wanted["picture"] = json!(picture.file);
+            wanted["width"] = json!(picture.width);
+            wanted["height"] = json!(picture.height);
+            wanted["fps"] = json!(picture.rate);
+            wanted["codec"] = json!(match picture.codec {
+                Codec::H264 => "h264",
+                _ => "vp8",
+            });
         }
         if let Some(file) = publish.sound {
             wanted["sound"] = json!(file);

@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
+use roomseal_e2ee::Codec;
 use roomseal_tests::footage;
 use roomseal_tests::livekit::Server;
-use roomseal_tests::sdk::{Peer, Published};
+use roomseal_tests::sdk::{Peer, Picture, Published};
 
 const WIDTH: usize = 640;
 const HEIGHT: usize = 272;
@@ -26,7 +27,13 @@ fn two_official_sdks_with_one_passphrase_see_the_clip_and_hear_the_words() {
 
     let server = Server::on_loopback();
     let published = Published {
-        picture: Some((&picture, WIDTH, HEIGHT, 15)),
+        picture: Some(Picture {
+            file: &picture,
+            width: WIDTH,
+            height: HEIGHT,
+            rate: 15,
+            codec: Codec::Vp8,
+        }),
         sound: Some(&sound),
     };
     let sender = Peer::join(

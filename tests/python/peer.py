@@ -8,7 +8,7 @@ JSON object per line to standard output.
     url, token      where and as whom
     passphrase      end-to-end encryption with this shared passphrase; absent: none
     key_index       the index it seals with (0)
-    picture         file of raw I420 frames to publish; absent: no video. With width, height, fps
+    picture         file of raw I420 frames to publish; absent: no video. With width, height, fps, codec (vp8 or h264)
     sound           file of raw signed 16-bit mono samples at 48 kHz to publish; absent: no audio
     save            folder for what was decoded: <identity>.s16 and <identity>-<n>.pgm
 """
@@ -134,7 +134,14 @@ class Peer:
 
     def subscribed(self, track, publication, participant):
         kind = "video" if track.kind == rtc.TrackKind.KIND_VIDEO else "audio"
-        say("track", identity=participant.identity, kind=kind, sid=publication.sid, encryption=publication.encryption_type)
+        say(
+            "track",
+            identity=participant.identity,
+            kind=kind,
+            sid=publication.sid,
+            mime=publication.mime_type,
+            encryption=publication.encryption_type,
+        )
         watch = self.watch_video if kind == "video" else self.watch_audio
         self.spawn(watch(track, participant.identity))
 
