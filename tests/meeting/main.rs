@@ -6,6 +6,9 @@
 mod bad_input;
 mod control;
 mod faults;
+// Half a minute of meeting that shows something about the SDK, not about the box: not for every run.
+#[cfg(feature = "full")]
+mod h264;
 mod hostile;
 mod keyless;
 mod sdk;
