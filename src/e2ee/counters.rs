@@ -29,6 +29,8 @@ pub struct OpenCounters {
     pub altered: u64,
     /// Frames that failed again and again, and nothing says that the peer has the key.
     pub other_key: u64,
+    /// Frames of another track of the same sender.
+    pub other_track: u64,
     /// Frames that were seen before, or are too old to tell.
     pub replayed: u64,
     /// Frames that the server made itself.
@@ -48,6 +50,7 @@ impl OpenCounters {
             Some(Verdict::Unverified) => &mut self.unverified,
             Some(Verdict::Altered) => &mut self.altered,
             Some(Verdict::OtherKey) => &mut self.other_key,
+            Some(Verdict::OtherTrack) => &mut self.other_track,
             Some(Verdict::Replayed) => &mut self.replayed,
             Some(Verdict::ServerInjected) => &mut self.server_injected,
             Some(Verdict::Malformed) => &mut self.malformed,
@@ -63,6 +66,7 @@ impl OpenCounters {
             + self.unverified
             + self.altered
             + self.other_key
+            + self.other_track
             + self.replayed
             + self.server_injected
             + self.malformed

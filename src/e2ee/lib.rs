@@ -36,6 +36,7 @@ mod codec;
 mod counters;
 pub mod data;
 mod derive;
+mod epoch;
 mod format;
 pub mod h264;
 mod iv;
@@ -49,6 +50,7 @@ mod verdict;
 
 pub use codec::Codec;
 pub use counters::{OpenCounters, SealCounters};
+pub use epoch::{ConfirmKey, EpochKey, Secret};
 pub use format::{Envelope, FrameFormat, SealError, Unauthentic, Unreadable};
 pub use iv::{Iv, IvSource, PREFIX_LEN};
 pub use key::{FrameKey, Passphrase, RawKey};

@@ -7,6 +7,7 @@ use core::time::Duration;
 use crate::codec::Codec;
 use crate::counters::OpenCounters;
 use crate::format::{FrameFormat, Unreadable};
+use crate::iv::PREFIX_LEN;
 use crate::livekit::LiveKit;
 use crate::replay::{Guard, Replay};
 use crate::ring::{KeyIndex, KeyRing};
@@ -27,6 +28,7 @@ pub struct Opener<F = LiveKit> {
     format: F,
     keys: KeyRing,
     sif_trailer: Vec<u8>,
+    iv_prefix: Option<[u8; PREFIX_LEN]>,
     guard: Guard,
     failures: Failures,
     counters: OpenCounters,
@@ -46,6 +48,7 @@ impl<F: FrameFormat> Opener<F> {
             format,
             keys: KeyRing::new(),
             sif_trailer: Vec::new(),
+            iv_prefix: None,
             guard: Guard::new(replay),
             failures: Failures::default(),
             counters: OpenCounters::default(),
@@ -60,6 +63,12 @@ impl<F: FrameFormat> Opener<F> {
     /// Bytes that the server ends its own frames with (`JoinResponse.sif_trailer`); such frames are dropped.
     pub fn set_sif_trailer(&mut self, trailer: Vec<u8>) {
         self.sif_trailer = trailer;
+    }
+
+    /// Opens only frames whose IV begins with these bytes, as the sender said of this track: one key seals all of a
+    /// sender's tracks, so nothing else tells them apart. `None` takes any.
+    pub fn set_iv_prefix(&mut self, prefix: Option<[u8; PREFIX_LEN]>) {
+        self.iv_prefix = prefix;
     }
 
     /// Whether the peer proved to have the key, which tells altered frames from frames under another key.
@@ -100,6 +109,12 @@ impl<F: FrameFormat> Opener<F> {
             .ok()
             .and_then(|index| self.keys.key(index))
             .ok_or(Verdict::NoKey)?;
+        if self
+            .iv_prefix
+            .is_some_and(|own| own != envelope.iv.prefix())
+        {
+            return Err(Verdict::OtherTrack);
+        }
         // Refused before the key is used: what was seen before is not worth a decryption.
         if !self.guard.admits(&envelope.iv) {
             return Err(Verdict::Replayed);

@@ -49,7 +49,7 @@ impl fmt::Display for KeyIndex {
 pub struct KeyIndexOutOfRange(pub u8);
 
 /// The keys that frames of one sender may be sealed with.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct KeyRing([Option<FrameKey>; KeyIndex::COUNT]);
 
 impl KeyRing {

@@ -25,6 +25,9 @@ pub enum Verdict {
     /// The tag fails again and again, and the peer has not proved to have the key.
     #[error("the frames are sealed with another key, or altered")]
     OtherKey,
+    /// The IV is not that of this track: frames of another track of the same sender, or of another join.
+    #[error("the frame belongs to another track")]
+    OtherTrack,
     /// The frame was here before, or is too old to tell.
     #[error("the frame is a replay")]
     Replayed,

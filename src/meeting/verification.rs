@@ -40,6 +40,8 @@ pub enum Refusal {
     NoKey,
     /// Sealed with another key, or altered.
     OtherKey,
+    /// Frames of another track of its sender.
+    OtherTrack,
     /// Old frames played again.
     Replayed,
     /// They do not authenticate; too few to say why.
@@ -156,6 +158,7 @@ impl Grown {
             (self.by(|c| c.no_key), Refusal::NoKey),
             (self.by(|c| c.altered), Refusal::Altered),
             (self.by(|c| c.other_key), Refusal::OtherKey),
+            (self.by(|c| c.other_track), Refusal::OtherTrack),
             (self.by(|c| c.replayed), Refusal::Replayed),
             (self.by(|c| c.malformed), Refusal::Malformed),
         ])

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod data;
+mod epoch;
 mod frames;
 mod h264;
 mod reference;

@@ -5,7 +5,8 @@ use std::fmt::Write;
 
 use roomseal_e2ee::data::{DataOpener, DataSealer};
 use roomseal_e2ee::{
-    Codec, FrameKey, IvSource, KeyRing, Passphrase, RawKey, Replay, SealError, Unauthentic, Verdict,
+    Codec, FrameKey, IvSource, KeyRing, Passphrase, RawKey, Replay, SealError, Secret, Unauthentic,
+    Verdict,
 };
 
 use crate::frames::{AES_KEY, SEED, index, open, opener, seal, sealer};
@@ -89,6 +90,7 @@ fn secrets() -> Vec<(&'static str, Vec<u8>)> {
         ("passphrase", PASSPHRASE.into()),
         ("derived from passphrase", hex::decode(DERIVED).unwrap()),
         ("raw key", (0..32).collect()),
+        ("secret of a meeting", (200..232).collect()),
         ("derived from raw key", AES_KEY.to_vec()),
     ]
 }
@@ -103,9 +105,16 @@ fn nothing_that_can_be_printed_holds_a_key() {
     ring.set(index(0), key.clone());
     ring.set(index(9), raw_key.clone());
 
-    let mut text = format!(
+    let secret = Secret::new(core::array::from_fn(|at| 200 + at as u8));
+    let epoch = secret.epoch_key(&[1; 32]);
+    let confirm = epoch.confirm_key();
+
+    let mut text = format!("{secret:?} {secret:#?} {epoch:?} {epoch:#?} {confirm:?} {confirm:#?}");
+    write!(
+        text,
         "{passphrase:?} {passphrase:#?} {raw:?} {raw:#?} {key:?} {key:#?} {raw_key:?} {ring:#?}"
-    );
+    )
+    .unwrap();
     for codec in [Codec::Opus, Codec::Vp8, Codec::H264] {
         let mut sealer = sealer(codec, 9);
         let mut opener = opener(codec, 9);

@@ -53,7 +53,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use roomseal_e2ee::KeyRing;
+use roomseal_e2ee::{KeyRing, PREFIX_LEN};
 
 use crate::elements::framedecrypt::OpenMode;
 use crate::record::{self, Recorder, snapshot::Snapshots};
@@ -224,6 +224,12 @@ impl Present {
     /// Says which frames of a track may be played. `false` when there is no such track.
     pub fn set_mode(&self, sid: &str, mode: OpenMode) -> bool {
         self.with(sid, |track| track.decrypt().set_mode(mode))
+    }
+
+    /// Opens only frames of a track whose IV begins with these bytes; `None` takes any. `false` when
+    /// there is no such track.
+    pub fn set_iv_prefix(&self, sid: &str, prefix: Option<[u8; PREFIX_LEN]>) -> bool {
+        self.with(sid, |track| track.decrypt().set_iv_prefix(prefix))
     }
 
     /// Says whether the sender of a track proved to have the key, which tells altered frames from

@@ -59,6 +59,7 @@ fn judge(before: DecryptCounters, now: DecryptCounters) -> Option<TrackState> {
         (grown(|c| c.frames.unverified), Verdict::Unverified),
         (grown(|c| c.frames.malformed), Verdict::Malformed),
         (grown(|c| c.frames.replayed), Verdict::Replayed),
+        (grown(|c| c.frames.other_track), Verdict::OtherTrack),
         (grown(|c| c.frames.other_key), Verdict::OtherKey),
         (grown(|c| c.frames.altered), Verdict::Altered),
         (grown(|c| c.frames.no_key), Verdict::NoKey),

@@ -7,7 +7,7 @@ use std::time::Instant;
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
-use roomseal_e2ee::{FrameKey, KeyIndex, KeyRing, Replay, Verdict};
+use roomseal_e2ee::{FrameKey, KeyIndex, KeyRing, PREFIX_LEN, Replay, Verdict};
 
 use super::state::{Failure, State};
 use super::{DecryptCounters, OpenMode, TrackVerdict};
@@ -64,6 +64,10 @@ impl FrameDecrypt {
 
     pub(super) fn set_replay(&self, replay: Replay) {
         self.state().replay = Some(replay);
+    }
+
+    pub(super) fn set_iv_prefix(&self, prefix: Option<[u8; PREFIX_LEN]>) {
+        self.state().set_iv_prefix(prefix);
     }
 
     pub(super) fn set_peer_confirmed(&self, confirmed: bool) {
@@ -314,6 +318,7 @@ impl ObjectImpl for FrameDecrypt {
                     .field(refused(Verdict::Unverified), counters.frames.unverified)
                     .field(refused(Verdict::Altered), counters.frames.altered)
                     .field(refused(Verdict::OtherKey), counters.frames.other_key)
+                    .field(refused(Verdict::OtherTrack), counters.frames.other_track)
                     .field(refused(Verdict::Replayed), counters.frames.replayed)
                     .field(
                         refused(Verdict::ServerInjected),

@@ -46,7 +46,7 @@
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
-use roomseal_e2ee::{FrameKey, KeyIndex, KeyRing, OpenCounters, Replay, Verdict};
+use roomseal_e2ee::{FrameKey, KeyIndex, KeyRing, OpenCounters, PREFIX_LEN, Replay, Verdict};
 
 mod imp;
 mod state;
@@ -99,6 +99,7 @@ impl TrackVerdict {
             Self::Refused(Verdict::Unverified) => "unverified",
             Self::Refused(Verdict::Altered) => "altered",
             Self::Refused(Verdict::OtherKey) => "other-key",
+            Self::Refused(Verdict::OtherTrack) => "other-track",
             Self::Refused(Verdict::Replayed) => "replayed",
             Self::Refused(Verdict::ServerInjected) => "server-injected",
             Self::Refused(Verdict::Malformed) => "malformed",
@@ -185,6 +186,12 @@ impl FrameDecrypt {
     /// Without it the sender's kind is told from its first frames.
     pub fn set_replay(&self, replay: Replay) {
         self.imp().set_replay(replay);
+    }
+
+    /// Opens only frames whose IV begins with these bytes, as the sender said of this track; `None`
+    /// takes any.
+    pub fn set_iv_prefix(&self, prefix: Option<[u8; PREFIX_LEN]>) {
+        self.imp().set_iv_prefix(prefix);
     }
 
     /// Whether the sender proved to have the key, which tells altered frames from a wrong key.

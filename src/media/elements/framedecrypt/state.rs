@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use roomseal_e2ee::{
-    Codec, FrameContext, KeyIndex, KeyRing, OpenCounters, Opener, Replay, Verdict,
+    Codec, FrameContext, KeyIndex, KeyRing, OpenCounters, Opener, PREFIX_LEN, Replay, Verdict,
 };
 
 use super::imp::CAT;
@@ -21,6 +21,7 @@ pub(super) struct State {
     pub(super) replay: Option<Replay>,
     keys: KeyRing,
     sif_trailer: Vec<u8>,
+    iv_prefix: Option<[u8; PREFIX_LEN]>,
     peer_confirmed: bool,
     /// One for each codec that the track has had, the one in use last. They are kept over restarts
     /// and changes of codec, so that neither makes a replay open.
@@ -67,6 +68,7 @@ impl Default for State {
             replay: None,
             keys: KeyRing::new(),
             sif_trailer: Vec::new(),
+            iv_prefix: None,
             peer_confirmed: false,
             openers: Vec::new(),
             counters: DecryptCounters::default(),
@@ -94,6 +96,13 @@ impl State {
             opener.set_sif_trailer(trailer.clone());
         }
         self.sif_trailer = trailer;
+    }
+
+    pub(super) fn set_iv_prefix(&mut self, prefix: Option<[u8; PREFIX_LEN]>) {
+        for (_, opener) in &mut self.openers {
+            opener.set_iv_prefix(prefix);
+        }
+        self.iv_prefix = prefix;
     }
 
     pub(super) fn set_peer_confirmed(&mut self, confirmed: bool) {
@@ -187,6 +196,7 @@ impl State {
         let mut opener = Opener::new(codec, replay);
         *opener.keys() = self.keys.clone();
         opener.set_sif_trailer(self.sif_trailer.clone());
+        opener.set_iv_prefix(self.iv_prefix);
         opener.set_peer_confirmed(self.peer_confirmed);
         opener
     }
@@ -346,6 +356,7 @@ fn sum(a: OpenCounters, b: OpenCounters) -> OpenCounters {
         unverified: a.unverified + b.unverified,
         altered: a.altered + b.altered,
         other_key: a.other_key + b.other_key,
+        other_track: a.other_track + b.other_track,
         replayed: a.replayed + b.replayed,
         server_injected: a.server_injected + b.server_injected,
         malformed: a.malformed + b.malformed,
