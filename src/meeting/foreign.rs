@@ -12,6 +12,10 @@ use crate::report::{self, Report};
 use crate::roster::{Medium, Participant, Roster, Source};
 use crate::verification::Watched;
 
+pub use verdict::{Circumstances, ForeignVerdict};
+
+mod verdict;
+
 /// What this box asks of every frame, its own included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requirement {
@@ -123,6 +127,8 @@ pub struct ForeignRoom {
     flowing: Vec<String>,
     /// Tracks that are played, with the identity whose keys open them.
     playing: BTreeMap<String, (String, Watched)>,
+    /// Since when each listed track has been awaited: from when it was first listed, or from a new requirement or key.
+    awaited: BTreeMap<String, Duration>,
     sending: Sending,
 }
 
@@ -139,6 +145,7 @@ impl ForeignRoom {
             roster: Roster::default(),
             flowing: Vec::new(),
             playing: BTreeMap::new(),
+            awaited: BTreeMap::new(),
             sending: Sending::NothingOutside,
         }
     }
@@ -164,10 +171,17 @@ impl ForeignRoom {
                 self.update(others);
             }
             Event::Left => self.forget(&mut actions),
-            Event::OwnKey(own_key) => self.own_key = own_key,
+            Event::OwnKey(own_key) => {
+                self.own_key = own_key;
+                self.awaited.clear();
+            }
             Event::Participants(participants) => self.update(participants),
-            Event::Require(requirement) => self.requirement = requirement,
+            Event::Require(requirement) => {
+                self.requirement = requirement;
+                self.awaited.clear();
+            }
         }
+        self.await_tracks(now);
         self.decide_playing(&mut actions);
         self.decide_sending(&mut actions);
         actions
@@ -181,6 +195,13 @@ impl ForeignRoom {
     /// What this box asks of every frame.
     pub fn requirement(&self) -> Requirement {
         self.requirement
+    }
+
+    /// What is played, as sid and the identity whose keys open it: who changes keys gives them to these.
+    pub fn playing(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.playing
+            .iter()
+            .map(|(sid, (identity, _))| (sid.as_str(), identity.as_str()))
     }
 
     /// Who is there and where each track stands, for people. Verdicts age, so it is to be asked again at least every second.
@@ -207,6 +228,17 @@ impl ForeignRoom {
         self.flowing.clear();
         let playing = core::mem::take(&mut self.playing);
         actions.extend(playing.into_keys().map(|sid| Action::Stop { sid }));
+    }
+
+    /// Notes when a track came, and forgets those that are gone.
+    fn await_tracks(&mut self, now: Duration) {
+        let roster = &self.roster;
+        self.awaited.retain(|sid, _| roster.owner(sid).is_some());
+        for track in roster.iter().flat_map(|participant| &participant.tracks) {
+            if !self.awaited.contains_key(&track.sid) {
+                self.awaited.insert(track.sid.clone(), now);
+            }
+        }
     }
 
     fn opening(&self) -> Opening {

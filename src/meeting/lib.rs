@@ -39,7 +39,9 @@ mod roster;
 mod shield;
 mod verification;
 
-pub use foreign::{Action, Event, ForeignRoom, Opening, Play, Requirement, Sending};
+pub use foreign::{
+    Action, Circumstances, Event, ForeignRoom, ForeignVerdict, Opening, Play, Requirement, Sending,
+};
 pub use report::{ParticipantReport, Report, TrackReport};
 pub use roster::{Declared, Kind, Medium, Participant, Source, Track};
 pub use shield::Shield;
