@@ -92,7 +92,7 @@ fn files(endings: &[&str]) -> Vec<PathBuf> {
 
 #[test]
 fn pure_crates_know_no_runtime_no_socket_and_no_media_framework() {
-    for package in ["roomseal-e2ee", "roomseal-meeting"] {
+    for package in ["roomseal-e2ee", "roomseal-policy", "roomseal-meeting"] {
         let found = depends(
             package,
             &[
@@ -115,12 +115,14 @@ fn pure_crates_know_no_runtime_no_socket_and_no_media_framework() {
 #[test]
 fn pure_crates_take_time_and_randomness_as_arguments() {
     // A pure crate may not draw its own numbers nor read a clock: both come in as arguments.
-    let found = depends("roomseal-e2ee", &["getrandom", "rand"]);
-    assert!(
-        found.is_empty(),
-        "roomseal-e2ee must be given its randomness, but builds on {found:?}"
-    );
-    for folder in ["src/e2ee", "src/meeting"] {
+    for package in ["roomseal-e2ee", "roomseal-policy"] {
+        let found = depends(package, &["getrandom", "rand"]);
+        assert!(
+            found.is_empty(),
+            "{package} must be given its randomness, but builds on {found:?}"
+        );
+    }
+    for folder in ["src/e2ee", "src/policy", "src/meeting"] {
         let lib = fs::read_to_string(places::root().join(folder).join("lib.rs")).unwrap();
         assert!(lib.contains("no_std"), "{folder}/lib.rs must be no_std");
         for file in files(&["rs"])
@@ -174,8 +176,16 @@ fn media_and_service_do_not_know_each_other() {
 }
 
 #[test]
+fn keys_and_policies_do_not_know_each_other() {
+    let found = depends("roomseal-policy", &["roomseal-e2ee", "roomseal-meeting"]);
+    assert!(found.is_empty(), "roomseal-policy builds on {found:?}");
+    let found = depends("roomseal-e2ee", &["roomseal-policy", "roomseal-meeting"]);
+    assert!(found.is_empty(), "roomseal-e2ee builds on {found:?}");
+}
+
+#[test]
 fn only_the_appliance_uses_catch_all_errors() {
-    for package in ["e2ee", "media", "meeting", "panel", "service"] {
+    for package in ["e2ee", "media", "meeting", "panel", "policy", "service"] {
         let manifest =
             fs::read_to_string(places::root().join("src").join(package).join("Cargo.toml"))
                 .unwrap();
