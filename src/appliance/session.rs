@@ -340,7 +340,7 @@ impl Session {
                 tracing::error!(%sid, %error, "a track cannot be played");
                 self.status.trouble("playing", Some(error.to_string()));
             }
-            MediaEvent::Data { .. } => {}
+            MediaEvent::Data { .. } | MediaEvent::DataOpen => {}
             MediaEvent::Capture(event) => self.capture(event),
             MediaEvent::Present(event) => self.presented(event),
             MediaEvent::Turn(counts) => self.turn(&counts),

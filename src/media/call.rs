@@ -123,6 +123,27 @@ pub enum Command {
         /// What opens its frames.
         keys: KeyRing,
     },
+    /// Opens the frames of a track with these keys from the next frame on, instead of those it had.
+    Keys {
+        /// `TR_...`.
+        sid: String,
+        /// What opens its frames.
+        keys: KeyRing,
+    },
+    /// Plays other frames of a track from the next one on; its decoder and its picture stay.
+    Opening {
+        /// `TR_...`.
+        sid: String,
+        /// Which frames may be played.
+        mode: OpenMode,
+    },
+    /// Sends a message to the others, on a data channel.
+    Data {
+        /// Whether it goes on the ordered, reliable channel.
+        reliable: bool,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
     /// Presents a track no longer.
     Stop {
         /// `TR_...`.
@@ -209,6 +230,8 @@ pub enum Event {
         /// Why.
         error: PresentError,
     },
+    /// Messages can be sent now; before, they go nowhere.
+    DataOpen,
     /// A message on a data channel.
     Data {
         /// Whether it came on the reliable channel.
@@ -436,6 +459,10 @@ impl Running {
             Command::Send(mode) => self.capture.set_mode(mode),
             Command::SendKey(index, key) => self.capture.set_send_key(index, key),
             Command::Play { track, keys } => self.play(track, keys),
+            // A track that is gone needs neither keys nor a mode.
+            Command::Keys { sid, keys } => drop(self.present.set_keys(&sid, keys)),
+            Command::Opening { sid, mode } => drop(self.present.set_mode(&sid, mode)),
+            Command::Data { reliable, bytes } => self.send_data(reliable, bytes),
             Command::Stop { sid } => self.stop(&sid),
             Command::People(members) => {
                 for member in &members {
@@ -449,6 +476,17 @@ impl Running {
             Command::Mute { local, muted } => self.capture.set_mute(local, muted),
             // The loop ends before it gets here.
             Command::Close => {}
+        }
+    }
+
+    fn send_data(&self, reliable: bool, bytes: Vec<u8>) {
+        let sent = self
+            .transport()
+            .ok_or(TransportError::Closed)
+            .and_then(|transport| transport.send_data(reliable, bytes));
+        if let Err(error) = sent {
+            // Whoever needs to be heard says it again when the channels open.
+            tracing::debug!(%error, "message not sent");
         }
     }
 
@@ -495,12 +533,17 @@ impl Running {
         self.publish();
     }
 
-    /// Makes place for everything that is captured and asks the service to take it.
+    /// Makes place for everything that is captured and asks the service to take it. Who captures
+    /// nothing still needs the connection, for messages.
     fn publish(&mut self) {
         let Some(transport) = self.transport() else {
             return;
         };
-        for track in self.capture.tracks() {
+        let tracks = self.capture.tracks();
+        if tracks.is_empty() {
+            transport.negotiate();
+        }
+        for track in tracks {
             let local = track.local;
             match transport.add_track(track.clone()) {
                 Ok(cid) => {
@@ -597,6 +640,7 @@ impl Running {
                 let sid = sid.to_string();
                 (self.events)(Event::Ended { sid });
             }
+            TransportEvent::DataOpen => (self.events)(Event::DataOpen),
             TransportEvent::Data { reliable, bytes } => {
                 (self.events)(Event::Data { reliable, bytes });
             }

@@ -197,6 +197,8 @@ pub enum TransportEvent {
         /// The track (`TR_...`).
         sid: Arc<str>,
     },
+    /// Messages can be sent: the publisher's channels are open and their peer is verified.
+    DataOpen,
     /// A message on a data channel, as it came.
     Data {
         /// Whether it came on the ordered, reliable channel.

@@ -32,6 +32,7 @@ pub(super) enum Command {
         track: PublishTrack,
         reply: mpsc::SyncSender<Result<String, TransportError>>,
     },
+    ChannelOpen,
     Close,
     ConnectionState {
         target: Target,
@@ -87,6 +88,8 @@ pub(super) struct Control {
     restart: bool,
     /// Feedback about what arrived is being listened to.
     watched: bool,
+    /// It was told that messages can be sent.
+    data_open: bool,
 }
 
 impl Control {
@@ -104,6 +107,7 @@ impl Control {
             again: false,
             restart: false,
             watched: false,
+            data_open: false,
         };
         // Dropping `control` on failure stops what was started.
         control.publisher.play()?;
@@ -142,9 +146,13 @@ impl Control {
                 // Nobody waits any more when this fails.
                 let _ = reply.send(self.add_track(&track));
             }
+            Command::ChannelOpen => self.tell_data_open(),
             // Has ended the loop above already.
             Command::Close => (),
-            Command::ConnectionState { target } => self.connection_state(target)?,
+            Command::ConnectionState { target } => {
+                self.connection_state(target)?;
+                self.tell_data_open();
+            }
             Command::KeyFrameNeeded { local } => {
                 self.shared
                     .emit(TransportEvent::KeyFrameRequested { local });
@@ -424,6 +432,14 @@ impl Control {
             if !pad.push_event(event) {
                 tracing::debug!(sid, "request for a key frame not taken");
             }
+        }
+    }
+
+    /// Channels may open before or after their peer is verified; both are needed.
+    fn tell_data_open(&mut self) {
+        let open = self.shared.is_open(Target::Publisher) && lock(&self.shared.channels).are_open();
+        if open && !std::mem::replace(&mut self.data_open, true) {
+            self.shared.emit(TransportEvent::DataOpen);
         }
     }
 

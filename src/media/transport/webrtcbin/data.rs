@@ -7,6 +7,7 @@ use std::sync::{Arc, atomic::Ordering};
 use gst::{glib, prelude::*};
 use gst_webrtc::WebRTCDataChannel;
 
+use super::control::Command;
 use super::shared::{Shared, lock};
 use crate::transport::{Target, TransportError, TransportEvent};
 
@@ -20,6 +21,12 @@ const MAX_BUFFERED: u64 = 1 << 20;
 pub(super) struct Channels {
     reliable: Option<WebRTCDataChannel>,
     lossy: Option<WebRTCDataChannel>,
+}
+
+impl Channels {
+    pub(super) fn are_open(&self) -> bool {
+        self.reliable.is_some() && self.lossy.is_some()
+    }
 }
 
 /// Creates both channels on the publisher, which has to be at least `READY`.
@@ -50,6 +57,8 @@ pub(super) fn create(webrtc: &gst::Element, shared: &Arc<Shared>) -> Result<(), 
                     &mut channels.lossy
                 };
                 *slot = Some(channel.clone());
+                drop(channels);
+                shared.command(Command::ChannelOpen);
             }
         ));
         receive(&channel, Target::Publisher, reliable, shared);
