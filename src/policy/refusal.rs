@@ -47,8 +47,8 @@ pub enum Refusal {
     /// The chain has no room for more: start a new meeting.
     #[error("the meeting has seen too many switches: start a new one")]
     Full,
-    /// A vouch for another policy than the one in force here.
-    #[error("it vouches for another policy")]
+    /// A vouch for a policy that is not known here.
+    #[error("it vouches for a policy that is not known here")]
     OtherPolicy,
     /// A vouch for somebody else's nonce, or for an earlier join.
     #[error("it vouches to somebody else")]

@@ -21,14 +21,21 @@ use crate::refusal::Refusal;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vouch {
     host: Certificate,
+    policy: PolicyHash,
 }
 
 impl Vouch {
-    /// The message in which a host vouches to the member with this nonce for the head of the chain.
+    /// The message in which a host vouches to the member with this nonce for a policy of the chain: the one that it
+    /// follows.
     ///
     /// # Errors
-    /// The host is not one of this meeting and room.
-    pub fn write(host: &Host, chain: &Chain, nonce: &MemberNonce) -> Result<String, Refusal> {
+    /// The host is not one of this meeting and room, or the policy is not in the chain.
+    pub fn write(
+        host: &Host,
+        chain: &Chain,
+        policy: &PolicyHash,
+        nonce: &MemberNonce,
+    ) -> Result<String, Refusal> {
         let certificate = host.certificate();
         if certificate.meeting() != chain.meeting() {
             return Err(Refusal::OtherMeeting);
@@ -36,9 +43,12 @@ impl Vouch {
         if certificate.room() != chain.room() {
             return Err(Refusal::OtherRoom);
         }
+        if chain.policy(policy).is_none() {
+            return Err(Refusal::OtherPolicy);
+        }
         let payload = canonical::write(&Content {
             v: 1,
-            policy: chain.head().hash(),
+            policy: *policy,
             nonce: *nonce,
             by: certificate.hash(),
         });
@@ -46,7 +56,7 @@ impl Vouch {
         Ok(VouchMessage::write(certificate, vouch))
     }
 
-    /// Reads a message and verifies that a host of the chain's meeting vouches for its head to this nonce.
+    /// Reads a message and verifies that a host of the chain's meeting vouches to this nonce for a policy in it.
     ///
     /// # Errors
     /// Anything else. [`Refusal::OtherNonce`] is no fault: it is meant for somebody else.
@@ -60,7 +70,7 @@ impl Vouch {
         if content.nonce != *nonce {
             return Err(Refusal::OtherNonce);
         }
-        if content.policy != chain.head().hash() {
+        if chain.policy(&content.policy).is_none() {
             return Err(Refusal::OtherPolicy);
         }
         let check = HostCheck::Pinned(chain.meeting());
@@ -69,7 +79,15 @@ impl Vouch {
             return Err(Refusal::NoCertificate);
         }
         unverified.verify(host.host())?;
-        Ok(Self { host })
+        Ok(Self {
+            host,
+            policy: content.policy,
+        })
+    }
+
+    /// What the host vouches for.
+    pub fn policy(&self) -> PolicyHash {
+        self.policy
     }
 
     /// The host who vouches.
