@@ -15,9 +15,14 @@ mod canonical;
 mod certificate;
 mod chain;
 mod digest;
+mod features;
+mod host_code;
 mod jws;
 mod key;
+mod link;
 mod message;
+mod metadata;
+mod passphrase;
 mod policy;
 mod refusal;
 mod room;
@@ -29,8 +34,13 @@ pub use digest::{
     CertificateHash, Check, MeetingKeyHash, MemberNonce, NotAValue, PolicyHash, PolicyNonce,
     ServiceCertificateHash,
 };
+pub use features::{Feature, Intruder};
+pub use host_code::HostCode;
 pub use key::{HostKey, KeySeed, MeetingKey, PublicKey, UnusableSeed};
+pub use link::{Field, HostGrant, Link, LinkError, LinkSecret, Origin, OriginError, SecretSource};
 pub use message::MessageKind;
+pub use metadata::{NotOurs, read_metadata, write_metadata};
+pub use passphrase::{BrokenRandomness, MeetingPassphrase, PassphraseError};
 pub use policy::{Decision, E2ee, Epoch, KeyModel, Policy};
 pub use refusal::Refusal;
 pub use room::{NotARoomCode, RoomCode, RoomName, RoomNameError};
