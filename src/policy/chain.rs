@@ -135,7 +135,7 @@ impl Chain {
         *self = next;
         Ok(if self.head == before {
             Merged::ForkLost
-        } else if self.continues(&before) {
+        } else if self.continues(&self.head, &before) {
             Merged::Extended
         } else {
             Merged::ForkWon
@@ -233,6 +233,20 @@ impl Chain {
     /// Its room.
     pub fn room(&self) -> &RoomName {
         &self.room
+    }
+
+    /// Whether `later` continues `earlier`, directly or through others; `false` if they are the same or not in the chain.
+    pub fn continues(&self, later: &PolicyHash, earlier: &PolicyHash) -> bool {
+        let prev = |hash: &PolicyHash| self.policies.get(hash).map_or(&[][..], Policy::prev);
+        let mut open = prev(later).to_vec();
+        let mut seen: BTreeSet<_> = open.iter().copied().collect();
+        while let Some(hash) = open.pop() {
+            if hash == *earlier {
+                return true;
+            }
+            open.extend(prev(&hash).iter().filter(|prev| seen.insert(**prev)));
+        }
+        false
     }
 
     /// How another chain stands to this one.
@@ -347,24 +361,6 @@ impl Chain {
     fn find_head(&mut self) {
         let head = self.leaves().first().map(|head| head.hash());
         self.head = head.expect("a chain has a root, and its highest epoch has no successor");
-    }
-
-    /// Whether the head follows upon this policy.
-    fn continues(&self, earlier: &PolicyHash) -> bool {
-        let mut seen = BTreeSet::from([self.head]);
-        let mut open = alloc::vec![self.head];
-        while let Some(hash) = open.pop() {
-            if hash == *earlier {
-                return true;
-            }
-            open.extend(
-                self.policies[&hash]
-                    .prev()
-                    .iter()
-                    .filter(|prev| seen.insert(**prev)),
-            );
-        }
-        false
     }
 }
 

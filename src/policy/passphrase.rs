@@ -145,6 +145,7 @@ fn word_list() -> core::str::Lines<'static> {
 const LIST_LEN: usize = 7776;
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use std::string::ToString;
     use std::vec::Vec;

@@ -160,6 +160,7 @@ fn read_host(text: &str) -> Option<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use alloc::string::ToString;
 
