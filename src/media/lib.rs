@@ -12,6 +12,7 @@ pub mod capture;
 pub mod clock;
 pub mod elements;
 pub mod encoder;
+mod graph;
 pub mod plugins;
 pub mod present;
 pub mod record;

@@ -25,6 +25,7 @@ use crate::{
     clock,
     elements::FrameEncrypt,
     encoder::{Model, chain, force_key_frame, pixels},
+    graph,
     transport::LocalTrackId,
 };
 
@@ -173,6 +174,7 @@ impl Line {
         pipeline.add_many(&elements)?;
         gst::Element::link_many(&elements)?;
         clock::join(&pipeline);
+        graph::draw_when_it_flows(&pipeline);
 
         let counts = Arc::clone(&outlet.counts);
         let sealed_in = seal

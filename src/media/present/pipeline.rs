@@ -8,7 +8,7 @@ use gst::prelude::*;
 
 use super::config::PresentError;
 use super::feed::{Feed, lock};
-use crate::clock;
+use crate::{clock, graph};
 
 /// A running pipeline that is taken down when dropped. Its errors go to one function and nowhere
 /// else, so that what one member sends ends at that member's pipeline.
@@ -36,6 +36,7 @@ impl Running {
         clock::join(&pipeline);
         let shared = pipeline.base_time().unwrap_or_default();
         pipeline.set_base_time(shared + begin);
+        graph::draw_when_it_flows(&pipeline);
         let running = Self(pipeline);
         let bus = running.0.bus().expect("every pipeline has a bus");
         let first_error = Arc::new(Mutex::new(None::<String>));

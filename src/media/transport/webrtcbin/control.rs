@@ -450,6 +450,7 @@ impl Control {
             WebRTCPeerConnectionState::Connected => {
                 peer.check_certificate()?;
                 peer.recalculate_latency();
+                peer.draw();
                 // What was encoded before the connection stood was dropped.
                 let begins = target == Target::Publisher && !gate.open.load(Ordering::SeqCst);
                 let videos = if begins {

@@ -21,7 +21,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    clock,
+    clock, graph,
     sdp::{self, Description, Fingerprint, Known},
     transport::{IceServer, Refusal, Target, TransportError},
 };
@@ -99,6 +99,11 @@ impl Peer {
             .set_state(gst::State::Playing)
             .map_err(pipeline_error)?;
         Ok(())
+    }
+
+    /// Draws the connection, where drawings are wanted.
+    pub(super) fn draw(&self) {
+        graph::draw(&self.pipeline);
     }
 
     pub(super) fn recalculate_latency(&self) {
