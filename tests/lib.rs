@@ -15,6 +15,7 @@
 pub mod appliance;
 pub mod bare;
 pub mod footage;
+pub mod leak;
 pub mod livekit;
 pub mod network;
 pub mod places;

@@ -26,6 +26,8 @@ struct Heard {
 struct State {
     /// Both streams, in the order in which their lines came.
     lines: Vec<(Instant, String)>,
+    /// The same before it was made text.
+    bytes: Vec<u8>,
     ended_streams: u8,
 }
 
@@ -135,6 +137,11 @@ impl Running {
             .collect()
     }
 
+    /// The same as it came, byte for byte.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.state().bytes.clone()
+    }
+
     /// Writes one line to the program's standard input.
     pub fn tell(&mut self, line: &str) {
         let stdin = self
@@ -227,12 +234,10 @@ fn listen(stream: impl Read + Send + 'static, heard: Arc<Heard>) {
         let mut line = Vec::new();
         while stream.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
             let text = String::from_utf8_lossy(&line).trim_end().to_owned();
-            heard
-                .state
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .lines
-                .push((Instant::now(), text));
+            let mut state = heard.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.lines.push((Instant::now(), text));
+            state.bytes.extend_from_slice(&line);
+            drop(state);
             heard.changed.notify_all();
             line.clear();
         }

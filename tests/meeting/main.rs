@@ -13,6 +13,7 @@ mod hostile;
 mod keyless;
 mod sdk;
 mod sealed;
+mod secrecy;
 mod terminal;
 
 use std::path::{Path, PathBuf};
