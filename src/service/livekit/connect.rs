@@ -1,16 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Opens the signalling WebSocket: name, TCP, TLS, upgrade; and explains when that fails.
+//! Opens the signalling WebSocket, and explains when that fails.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration, time::SystemTime};
+use std::{time::Duration, time::SystemTime};
 
-use futures_util::stream::{FuturesUnordered, StreamExt};
-use rustls::pki_types::ServerName;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-    time::{sleep, timeout},
-};
-use tokio_rustls::TlsConnector;
+use tokio::time::timeout;
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{
@@ -24,11 +17,13 @@ use tokio_tungstenite::{
 use super::{
     Client,
     address::ServerUrl,
+    dial::{Socket, dial},
     error::Error,
+    exchange::{self, Answer},
     session::Purpose,
-    tls::{Tls, Trust},
+    tls::Trust,
     token::Token,
-    validate, wire, wording,
+    wire, wording,
 };
 
 /// How long an attempt may take from the name to the WebSocket.
@@ -36,16 +31,6 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How long the explanation of a failure may take on top.
 const EXPLAIN: Duration = Duration::from_secs(2);
-
-/// How far apart the addresses of one name are tried (RFC 8305 5: 250 ms).
-const STAGGER: Duration = Duration::from_millis(250);
-
-/// So many addresses of one name are tried.
-const ADDRESSES: usize = 6;
-
-/// A TCP connection, with or without TLS.
-pub(super) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
 
 pub(super) type WebSocket = WebSocketStream<Box<dyn Socket>>;
 
@@ -73,7 +58,7 @@ impl Attempt {
     }
 
     async fn upgrade(&self) -> Result<Box<WebSocket>, Failure> {
-        let stream = self.stream().await?;
+        let stream = dial(&self.server, &self.trust).await?;
         let url = self.server.join("/rtc", &self.query());
         let mut request = url
             .as_str()
@@ -91,65 +76,6 @@ impl Attempt {
             .await
             .map(|(socket, _)| Box::new(socket))
             .map_err(|e| Failure::Upgrade(Box::new(e)))
-    }
-
-    /// A TCP connection to the server, inside TLS when its address asks for that.
-    async fn stream(&self) -> Result<Box<dyn Socket>, Failure> {
-        let tcp = self.tcp().await?;
-        // Signalling is small messages that somebody waits for; without it nothing breaks.
-        let _ = tcp.set_nodelay(true);
-        if !self.server.is_encrypted() {
-            return Ok(Box::new(tcp));
-        }
-        let trust = self.trust.clone();
-        let tls = tokio::task::spawn_blocking(move || Tls::load(&trust))
-            .await
-            .map_err(|_| self.interrupted("the process is ending"))??;
-        let host = self.server.host();
-        let name = ServerName::try_from(host.to_owned()).map_err(|e| Error::BadUrl {
-            url: self.server.to_string(),
-            reason: e.to_string(),
-        })?;
-        TlsConnector::from(Arc::clone(&tls.config))
-            .connect(name, tcp)
-            .await
-            .map(|stream| Box::new(stream) as Box<dyn Socket>)
-            .map_err(|e| tls.explain(host, &e).into())
-    }
-
-    /// The first of the server's addresses that answers; a dead IPv6 must not use up all the time.
-    async fn tcp(&self) -> Result<TcpStream, Error> {
-        let host = self.server.host();
-        let resolve = |reason: String| Error::Resolve {
-            host: host.into(),
-            reason,
-        };
-        let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, self.server.port()))
-            .await
-            .map_err(|e| resolve(e.to_string()))?
-            .take(ADDRESSES)
-            .collect();
-        let mut attempts: FuturesUnordered<_> = addresses
-            .into_iter()
-            .zip(0..)
-            .map(|(address, index)| async move {
-                sleep(STAGGER * index).await;
-                TcpStream::connect(address)
-                    .await
-                    .map_err(|e| Error::Connect {
-                        address,
-                        reason: plain(&e),
-                    })
-            })
-            .collect();
-        let mut last = resolve("it has no address".into());
-        while let Some(result) = attempts.next().await {
-            match result {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
     }
 
     /// The query of `/rtc`, v0. The token is not in it: addresses end up in logs.
@@ -190,7 +116,7 @@ impl Attempt {
             // No second answer: judge by the first.
             Ok(Err(_)) | Err(_) => self.verdict(
                 status,
-                &validate::Answer {
+                &Answer {
                     status,
                     body: first,
                 },
@@ -198,15 +124,15 @@ impl Attempt {
         }
     }
 
-    async fn ask(&self) -> Result<validate::Answer, ()> {
-        let mut stream = self.stream().await.map_err(drop)?;
-        validate::ask(&mut stream, &self.server, &self.token)
+    async fn ask(&self) -> Result<Answer, ()> {
+        let mut stream = dial(&self.server, &self.trust).await.map_err(drop)?;
+        exchange::get(&mut stream, &self.server, "/rtc/validate", &self.token)
             .await
             .map_err(drop)
     }
 
     /// What the answer to the upgrade (`status`) and to the question about it mean together.
-    fn verdict(&self, status: u16, answer: &validate::Answer) -> Error {
+    fn verdict(&self, status: u16, answer: &Answer) -> Error {
         let detail = wording::in_brackets(&answer.body);
         match answer.status {
             200..=299 if answer.body.trim() == "success" => match status {
@@ -283,16 +209,6 @@ enum Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Explained(error)
-    }
-}
-
-/// The system's words without its number.
-fn plain(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::ConnectionRefused => "connection refused".into(),
-        std::io::ErrorKind::NetworkUnreachable => "the network is unreachable".into(),
-        std::io::ErrorKind::HostUnreachable => "the host is unreachable".into(),
-        _ => error.to_string(),
     }
 }
 

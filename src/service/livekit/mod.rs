@@ -24,19 +24,21 @@
 //! stays bounded: messages by size, waiting events by number.
 
 mod address;
+mod admin;
 mod backoff;
 mod connect;
 pub mod data;
+mod dial;
 mod driver;
 mod error;
 mod event;
+mod exchange;
 mod participant;
 mod request;
 mod secret;
 mod session;
 mod tls;
 mod token;
-mod validate;
 mod wire;
 mod wording;
 
@@ -49,6 +51,7 @@ use self::{
 
 pub use self::{
     address::{Plaintext, ServerUrl},
+    admin::Admin,
     error::Error,
     event::{
         Description, Event, Garbage, IceServer, JoinInfo, LeaveReason, LinkGrade, LinkQuality,

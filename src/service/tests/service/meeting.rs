@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use roomseal_service::livekit::{
-    AddTrack, Encryption, Event, LeaveReason, MediaTrouble, ParticipantKind, ParticipantState,
-    Reason, Target, TokenSource, TrackKind, TrackSource,
+    AddTrack, Admin, Encryption, Error, Event, LeaveReason, MediaTrouble, ParticipantKind,
+    ParticipantState, Reason, Target, TokenSource, TrackKind, TrackSource,
 };
 
 use super::{
@@ -192,6 +192,37 @@ async fn the_rooms_metadata_is_told() {
             _ => None,
         })
         .await;
+}
+
+#[tokio::test]
+async fn who_has_the_api_key_administers_the_room() {
+    let server = Server::start().await;
+    let admin = Admin::new(&config(
+        &server.address(),
+        TokenSource::Minted(Box::new(mint("atrium", "box"))),
+    ))
+    .unwrap();
+    let (mut boxed, _) = Guest::join(&server.address(), "atrium", "box").await;
+    let (mut guest, _) = Guest::join(&server.address(), "atrium", "guest").await;
+    admin.update_metadata("agenda".into()).await.unwrap();
+    boxed
+        .wait_for(|event| match event {
+            Event::Room(room) => (room.metadata == "agenda").then_some(()),
+            _ => None,
+        })
+        .await;
+    admin.remove("guest".into()).await.unwrap();
+    let (reason, _) = guest.disconnected().await;
+    assert_eq!(reason, Reason::Server(LeaveReason::Removed));
+    let nobody = admin.remove("nobody".into()).await.unwrap_err();
+    assert!(
+        matches!(nobody, Error::Http { status: 404, .. }),
+        "{nobody}"
+    );
+    admin.end_room().await.unwrap();
+    let (reason, will_retry) = boxed.disconnected().await;
+    assert_eq!(reason, Reason::Server(LeaveReason::RoomDeleted));
+    assert!(!will_retry);
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Asks a server why it refused a connection: `GET /rtc/validate`, one small HTTP/1.1 exchange.
+//! One small HTTP/1.1 exchange with a server, over a connection of its own.
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use zeroize::Zeroizing;
 
 use super::{address::ServerUrl, token::Token};
 
@@ -16,16 +18,38 @@ pub(super) struct Answer {
     pub(super) body: String,
 }
 
-/// Sends the request over an open connection and reads the answer to the end.
-pub(super) async fn ask<S>(
+/// Asks for `path` and reads the answer to the end.
+pub(super) async fn get<S>(
     stream: &mut S,
     server: &ServerUrl,
+    path: &str,
     token: &Token,
 ) -> std::io::Result<Answer>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    stream.write_all(request(server, token).as_bytes()).await?;
+    exchange(stream, request("GET", server, path, token, None)).await
+}
+
+/// Sends a protobuf message to `path` and reads the answer to the end.
+pub(super) async fn post<S>(
+    stream: &mut S,
+    server: &ServerUrl,
+    path: &str,
+    token: &Token,
+    message: &[u8],
+) -> std::io::Result<Answer>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    exchange(stream, request("POST", server, path, token, Some(message))).await
+}
+
+async fn exchange<S>(stream: &mut S, request: Zeroizing<Vec<u8>>) -> std::io::Result<Answer>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    stream.write_all(&request).await?;
     stream.flush().await?;
     let mut answer = Vec::new();
     stream.take(LONGEST).read_to_end(&mut answer).await?;
@@ -34,17 +58,31 @@ where
 }
 
 /// The request; zeroized because of the token in it.
-fn request(server: &ServerUrl, token: &Token) -> zeroize::Zeroizing<String> {
-    let url = server.join("/rtc/validate", &[]);
+fn request(
+    method: &str,
+    server: &ServerUrl,
+    path: &str,
+    token: &Token,
+    message: Option<&[u8]>,
+) -> Zeroizing<Vec<u8>> {
+    let url = server.join(path, &[]);
     let host = match url.port() {
         Some(port) => format!("{}:{port}", url.host_str().unwrap_or_default()),
         None => url.host_str().unwrap_or_default().to_owned(),
     };
-    zeroize::Zeroizing::new(format!(
-        "GET {} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
+    let content = message.map_or(String::new(), |message| {
+        format!(
+            "Content-Type: application/protobuf\r\nContent-Length: {}\r\n",
+            message.len()
+        )
+    });
+    let mut request = Zeroizing::new(format!(
+        "{method} {} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {}\r\n{content}Connection: close\r\n\r\n",
         url.path(),
         token.expose()
-    ))
+    ).into_bytes());
+    request.extend_from_slice(message.unwrap_or_default());
+    request
 }
 
 fn parse(answer: &[u8]) -> Option<Answer> {
