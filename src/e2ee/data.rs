@@ -94,6 +94,7 @@ impl DataSealer {
 #[derive(Debug)]
 pub struct DataOpener {
     keys: KeyRing,
+    iv_prefix: Option<[u8; PREFIX_LEN]>,
     guard: Guard,
     peer_confirmed: bool,
     counters: OpenCounters,
@@ -104,6 +105,7 @@ impl DataOpener {
     pub fn new(replay: Replay) -> Self {
         Self {
             keys: KeyRing::new(),
+            iv_prefix: None,
             guard: Guard::new(replay),
             peer_confirmed: false,
             counters: OpenCounters::default(),
@@ -113,6 +115,12 @@ impl DataOpener {
     /// The keys to open with.
     pub fn keys(&mut self) -> &mut KeyRing {
         &mut self.keys
+    }
+
+    /// Opens only packets whose IV begins with these bytes, as the sender said of its packets: one key seals its tracks
+    /// too. `None` takes any.
+    pub fn set_iv_prefix(&mut self, prefix: Option<[u8; PREFIX_LEN]>) {
+        self.iv_prefix = prefix;
     }
 
     /// Whether the peer proved to have the key, which tells altered packets from packets under another key.
@@ -146,6 +154,9 @@ impl DataOpener {
             .and_then(|index| KeyIndex::try_from(index).ok())
             .and_then(|index| self.keys.key(index))
             .ok_or(Verdict::NoKey)?;
+        if self.iv_prefix.is_some_and(|own| own != iv.prefix()) {
+            return Err(Verdict::OtherTrack);
+        }
         if !self.guard.admits(&iv) {
             return Err(Verdict::Replayed);
         }

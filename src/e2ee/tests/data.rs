@@ -29,6 +29,22 @@ proptest! {
 }
 
 #[test]
+fn only_packets_open_that_the_sender_sealed_as_packets() {
+    let (mut packets, mut opener) = pair();
+    let mut track = DataSealer::new(IvSource::new([0x77; 12]));
+    track.set_key(index(4), key());
+    opener.set_iv_prefix(Some(packets.iv_prefix()));
+    let packet = packets.seal(b"raise hand").unwrap();
+    let other = track.seal(b"raise hand").unwrap();
+    assert!(opener.open(&packet.iv, 4, &packet.value).is_ok());
+    assert_eq!(
+        opener.open(&other.iv, 4, &other.value),
+        Err(Verdict::OtherTrack)
+    );
+    assert_eq!(opener.counters().other_track, 1);
+}
+
+#[test]
 fn bad_packets_get_a_verdict() {
     let (mut sealer, mut opener) = pair();
     let packet = sealer.seal(b"raise hand").unwrap();
