@@ -3,5 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod chains;
+mod forge;
 mod links;
+mod order;
 mod people;
+mod refused;
+mod rooms;
