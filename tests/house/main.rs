@@ -255,6 +255,17 @@ fn no_test_is_switched_off() {
     );
 }
 
+#[test]
+fn the_policy_vectors_are_what_their_own_implementation_makes() {
+    let script = places::root().join("src/policy/tests/vectors/make.py");
+    let output = Command::new("python3").arg(script).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
 /// The `gst-launch-1.0` lines in the documentation of the elements, each on one line.
 fn launch_lines() -> Vec<String> {
     let mut lines = Vec::new();

@@ -9,3 +9,4 @@ mod order;
 mod people;
 mod refused;
 mod rooms;
+mod vectors;
