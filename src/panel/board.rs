@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The board file: what a piece of hardware is called and how much media it carries.
+//! The board file: what a piece of hardware is called, how much media it carries, and where its buttons and lamps are.
+
+pub mod panel;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,6 +10,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::file_error::FileError;
+
+use self::panel::{ButtonTable, LampTable, MuteLampTable, Panel};
 
 /// Where installed board files lie: `<here>/<id>/board.toml`.
 pub const INSTALLED: &str = "/usr/share/roomseal/board";
@@ -23,6 +27,8 @@ pub struct Board {
     pub name: String,
     /// What the board can carry.
     pub media: Media,
+    /// Its buttons and lamps.
+    pub panel: Panel,
 }
 
 /// The media budget of a board.
@@ -251,9 +257,22 @@ impl Board {
         if !picture_side(tiles.width) || !picture_side(tiles.height) {
             return check.fail(&media.tiles, "no tile size", PICTURE_ADVICE);
         }
+        let mut check = panel::Check::new(path, text);
+        let button = file.button.map(|table| check.button(table)).transpose()?;
+        let mute_button = file.mute_button;
+        let mute_button = mute_button.map(|table| check.button(table)).transpose()?;
+        let lamp = file.lamp.map(|table| check.lamp(table)).transpose()?;
+        let mute_lamp = file.mute_lamp;
+        let mute_lamp = mute_lamp.map(|table| check.mute_lamp(table)).transpose()?;
         Ok(Self {
             id: file.id,
             name: file.name,
+            panel: Panel {
+                button,
+                mute_button,
+                lamp,
+                mute_lamp,
+            },
             media: Media {
                 encoders: media.encoders.into_inner(),
                 vp8: media.encode.vp8.into_inner(),
@@ -267,11 +286,15 @@ impl Board {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct File {
     id: String,
     name: String,
     media: MediaTable,
+    button: Option<ButtonTable>,
+    mute_button: Option<ButtonTable>,
+    lamp: Option<LampTable>,
+    mute_lamp: Option<MuteLampTable>,
 }
 
 #[derive(Deserialize)]
@@ -391,7 +414,7 @@ mod tests {
     fn a_typo_in_a_board_file_is_placed_and_corrected() {
         assert_eq!(
             sim_with("bitrate-kbps", "bitrate-kpbs"),
-            "board.toml:20:1: [media.encode.vp8] bitrate-kpbs: unknown key `bitrate-kpbs`; did you mean `bitrate-kbps`?"
+            "board.toml:21:1: [media.encode.vp8] bitrate-kpbs: unknown key `bitrate-kpbs`; did you mean `bitrate-kbps`?"
         );
     }
 

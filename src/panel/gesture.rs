@@ -86,7 +86,7 @@ pub struct Recogniser {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Not known yet: whatever is down now was not pressed for us.
+    /// Down at the first look: nobody has pressed it for us.
     Unknown,
     Up,
     Down {
@@ -112,7 +112,7 @@ impl Recogniser {
             clock: now,
             level: down,
             moved: now,
-            phase: Phase::Unknown,
+            phase: if down { Phase::Unknown } else { Phase::Up },
         }
     }
 

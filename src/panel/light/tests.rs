@@ -142,6 +142,19 @@ fn breathing_never_goes_dark_and_blinks_on_a_lamp_without_brightness() {
 }
 
 #[test]
+fn all_colours_of_a_light_that_are_dimmed_are_dimmed_alike() {
+    // So pulses of one light need two wake-ups a period, whatever its colour.
+    for pattern in all() {
+        for light in watch(pattern, 12) {
+            let mut dimmed = light.duty().to_vec();
+            dimmed.retain(|duty| !matches!(duty, 0 | 0xffff));
+            dimmed.dedup();
+            assert!(dimmed.len() <= 1, "{pattern:?} {light:?}");
+        }
+    }
+}
+
+#[test]
 fn full_is_full_and_dim_is_on_where_there_is_no_brightness() {
     assert_eq!(
         colour(Shield::Sealed).at(Duration::ZERO).duty(),

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The simulated panel, and what is said where lines are missing.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::time::Duration;
+
+use super::*;
+use crate::Board;
+use crate::board::panel::{Active, LineName, Pull};
+use crate::gesture::{Gesture, Timing};
+
+const LASTS: Duration = Duration::from_secs(1);
+
+fn button(chip: &str) -> Button {
+    Button {
+        line: Line {
+            chip: chip.into(),
+            name: LineName::Number(17),
+        },
+        active: Active::Low,
+        pull: Pull::Up,
+        debounce: Duration::from_millis(20),
+    }
+}
+
+#[test]
+fn the_simulated_lamp_is_seen_in_its_folder_and_goes_dark_with_its_driver() {
+    let dir = tempfile::tempdir().unwrap();
+    let places = Places::linux(Some(dir.path().join("panel")));
+    let board = Board::sim().panel;
+    let mut leds = lamp(&board.lamp.unwrap(), &places).unwrap();
+    let seen = || {
+        ["lamp-red", "lamp-green", "lamp-blue"]
+            .map(|name| std::fs::read_to_string(dir.path().join("panel").join(name)).unwrap())
+    };
+    assert_eq!(seen(), ["0\n", "0\n", "0\n"]);
+    leds.light(&[1, FULL, FULL / 2], LASTS).unwrap();
+    assert_eq!(seen(), ["1\n", "100\n", "50\n"]);
+    drop(leds);
+    assert_eq!(seen(), ["0\n", "0\n", "0\n"]);
+    let mut mute = single(&board.mute_lamp.unwrap(), &places).unwrap();
+    mute.light(&[FULL], LASTS).unwrap();
+    let shown = std::fs::read_to_string(dir.path().join("panel/mute-lamp")).unwrap();
+    assert_eq!(shown, "100\n");
+}
+
+#[test]
+fn the_simulated_key_is_pressed_and_held_through_its_pipe() {
+    let dir = tempfile::tempdir().unwrap();
+    let places = Places::linux(Some(dir.path().to_owned()));
+    let mut key = key(&Board::sim().panel.button.unwrap(), &places).unwrap();
+    // Words that are none are passed over, also endless ones.
+    let mut pipe = OpenOptions::new()
+        .write(true)
+        .open(dir.path().join("button"))
+        .unwrap();
+    pipe.write_all(b"prss\n\npress\nhold\n").unwrap();
+    pipe.write_all(&[b'x'; 1000]).unwrap();
+    pipe.write_all(b"\nhold").unwrap();
+    let told = std::cell::RefCell::new(Vec::new());
+    let began = clock::monotonic();
+    watch(
+        key.as_mut(),
+        Timing::default(),
+        || {
+            let late = clock::monotonic() - began > Duration::from_secs(30);
+            let releases = told
+                .borrow()
+                .iter()
+                .filter(|gesture| matches!(gesture, Gesture::Release { .. }))
+                .count();
+            releases < 2 && !late
+        },
+        |gesture| told.borrow_mut().push(gesture),
+    )
+    .unwrap();
+    let told = told.into_inner();
+    assert!(
+        matches!(
+            told[..],
+            [
+                Gesture::Press,
+                Gesture::Release { .. },
+                Gesture::Press,
+                Gesture::Hold { step: 0 },
+                Gesture::Release { .. }
+            ]
+        ),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_simulated_panel_without_a_folder_says_how_to_give_one() {
+    let places = Places::linux(None);
+    let board = Board::sim().panel;
+    let shown = lamp(&board.lamp.unwrap(), &places).unwrap_err().to_string();
+    assert!(
+        shown.starts_with("line `lamp-red` of sim:") && shown.contains("--panel-dir"),
+        "{shown}"
+    );
+    let shown = key(&board.button.unwrap(), &places)
+        .unwrap_err()
+        .to_string();
+    assert!(shown.starts_with("line `button` of sim:"), "{shown}");
+}
+
+#[test]
+fn a_key_on_a_chip_that_is_not_there_is_named() {
+    let places = Places::linux(None);
+    let shown = key(&button("gpiochip77"), &places).unwrap_err().to_string();
+    assert!(shown.contains("gpiochip77"), "{shown}");
+}
+
+#[cfg(not(feature = "rppal"))]
+#[test]
+fn a_program_without_rppal_says_how_to_get_it() {
+    let places = Places::linux(None);
+    let shown = key(&button("rppal"), &places).unwrap_err().to_string();
+    assert!(
+        shown.starts_with("line 17 of rppal:") && shown.contains("--features rppal"),
+        "{shown}"
+    );
+}
+
+/// A key whose kernel lost an edge: its level says so.
+#[derive(Debug)]
+struct Forgetful {
+    edges: Vec<Edge>,
+    levels: Vec<bool>,
+}
+
+impl Key for Forgetful {
+    fn down(&mut self) -> Result<bool, LineError> {
+        Ok(match self.levels.len() {
+            1 => self.levels[0],
+            _ => self.levels.remove(0),
+        })
+    }
+
+    fn wait(&mut self, _: Duration) -> Result<Option<Edge>, LineError> {
+        Ok(self.edges.pop())
+    }
+}
+
+#[test]
+fn an_edge_that_the_kernel_lost_is_made_up_for() {
+    let mut key = Forgetful {
+        edges: Vec::new(),
+        levels: vec![false, false, true],
+    };
+    let told = std::cell::RefCell::new(Vec::new());
+    let began = clock::monotonic();
+    // Up is known after the time of debouncing, so the level that comes without an edge may be taken for a stuck key.
+    watch(
+        &mut key,
+        Timing {
+            debounce: Duration::ZERO,
+            ..Timing::default()
+        },
+        || told.borrow().is_empty() && clock::monotonic() - began < LASTS,
+        |gesture| told.borrow_mut().push(gesture),
+    )
+    .unwrap();
+    assert_eq!(told.into_inner(), [Gesture::Press]);
+}
