@@ -8,7 +8,9 @@ mod check;
 mod frame;
 mod guest;
 mod invite;
+mod order;
 mod run;
+mod running;
 mod selftest;
 mod status;
 
@@ -25,7 +27,9 @@ pub use check::CheckArgs;
 pub use frame::FrameArgs;
 pub use guest::GuestArgs;
 pub use invite::InviteArgs;
+pub use order::{JoinArgs, KeyArgs, LeaveArgs, MuteArgs};
 pub use run::RunArgs;
+pub use running::RunningBox;
 pub use selftest::SelftestArgs;
 pub use status::StatusArgs;
 
@@ -65,6 +69,14 @@ pub enum Command {
     Guest(Box<GuestArgs>),
     /// Write an invitation for one guest
     Invite(InviteArgs),
+    /// Bring the running box into its meeting, or into another room
+    Join(JoinArgs),
+    /// Give the running box the key of its meeting
+    Key(KeyArgs),
+    /// Have the running box leave its meeting
+    Leave(LeaveArgs),
+    /// Mute the running box, or open it again
+    Mute(MuteArgs),
     /// Be the box: join the meeting and stay in it
     Run(Box<RunArgs>),
     /// Test a part of this machine and print a report

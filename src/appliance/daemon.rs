@@ -8,8 +8,9 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::cli::Prepared;
+use crate::control;
 use crate::logging;
-use crate::session::{self, Pulses};
+use crate::session::{self, Muted, Pulses};
 use crate::status::{Publisher, Status, socket, view};
 use crate::supervise::{Stop, Supervisor};
 
@@ -68,9 +69,13 @@ async fn compose(prepared: Prepared) -> Result<(), anyhow::Error> {
 
     let mut supervisor = Supervisor::new();
     let stop = supervisor.stop();
+    let (control, orders) = control::channel();
     if let Some(path) = &prepared.status_socket {
         match socket::Socket::bind(path).await {
-            Ok(socket) => supervisor.task("status", socket.serve(status.watch(), stop.clone())),
+            Ok(socket) => supervisor.task(
+                "status",
+                socket.serve(status.watch(), control.clone(), stop.clone()),
+            ),
             Err(error) if prepared.status_socket_required => {
                 return Err(error).with_context(|| format!("cannot listen on {}", path.display()));
             }
@@ -98,8 +103,9 @@ async fn compose(prepared: Prepared) -> Result<(), anyhow::Error> {
         call,
         e2ee: prepared.config.e2ee,
         identity,
+        muted: Muted::at_start(prepared.config.microphone.muted),
     };
-    supervisor.task("session", session::run(setup, status, stop, pulses));
+    supervisor.task("session", session::run(setup, orders, status, stop, pulses));
 
     supervisor.ready("running");
     supervisor.run().await?;

@@ -9,6 +9,7 @@
 pub mod budget;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod daemon;
 pub mod hygiene;
 pub mod logging;

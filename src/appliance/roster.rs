@@ -45,6 +45,48 @@ pub fn participants(report: &Report) -> Vec<status::Participant> {
         .collect()
 }
 
+/// What people would like to hear of a change: who came and went, and how tracks stand that stood otherwise.
+pub fn news(before: &[status::Participant], after: &[status::Participant]) -> Vec<String> {
+    let find = |among: &[status::Participant], identity: &str| {
+        among
+            .iter()
+            .position(|participant| participant.identity == identity)
+    };
+    let mut news = Vec::new();
+    for participant in after {
+        let name = called(participant);
+        let Some(known) = find(before, &participant.identity) else {
+            news.push(format!("{name} came"));
+            continue;
+        };
+        for track in &participant.tracks {
+            let stood = before[known].tracks.iter().find(|old| old.sid == track.sid);
+            // Pauses are no news; a verdict is.
+            let telling = matches!(
+                track.verification.as_str(),
+                "verified" | "refused" | "clear"
+            );
+            if telling && stood.is_none_or(|old| old.verification != track.verification) {
+                news.push(format!("{name}, {}: {}", track.source, track.text));
+            }
+        }
+    }
+    for participant in before {
+        if find(after, &participant.identity).is_none() {
+            news.push(format!("{} left", called(participant)));
+        }
+    }
+    news
+}
+
+fn called(participant: &status::Participant) -> &str {
+    if participant.name.trim().is_empty() {
+        &participant.identity
+    } else {
+        &participant.name
+    }
+}
+
 fn track(said: &livekit::Track) -> Track {
     Track {
         sid: said.sid.clone(),
@@ -78,5 +120,49 @@ fn kind(said: ParticipantKind) -> Kind {
         ParticipantKind::Other(_) => Kind::Other,
         ParticipantKind::Sip => Kind::Sip,
         ParticipantKind::Standard => Kind::Person,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(identity: &str, verification: &str) -> status::Participant {
+        status::Participant {
+            identity: identity.to_owned(),
+            name: String::new(),
+            kind: "person".to_owned(),
+            tracks: vec![status::RemoteTrack {
+                sid: identity.to_owned(),
+                source: "camera".to_owned(),
+                muted: false,
+                verification: verification.to_owned(),
+                text: verification.to_owned(),
+                opened: 0,
+                refused: 0,
+            }],
+        }
+    }
+
+    #[test]
+    fn who_comes_and_goes_and_what_verifies_is_news_and_a_pause_is_not() {
+        let (waiting, verified) = (person("alice", "waiting"), person("alice", "verified"));
+        let silent = person("alice", "silent");
+        assert_eq!(news(&[], std::slice::from_ref(&waiting)), ["alice came"]);
+        assert_eq!(
+            news(
+                std::slice::from_ref(&waiting),
+                std::slice::from_ref(&verified)
+            ),
+            ["alice, camera: verified"]
+        );
+        assert!(
+            news(
+                std::slice::from_ref(&verified),
+                std::slice::from_ref(&silent)
+            )
+            .is_empty()
+        );
+        assert_eq!(news(&[verified], &[]), ["alice left"]);
     }
 }

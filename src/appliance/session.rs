@@ -6,6 +6,8 @@
 //! the elements counted. This loop only translates.
 
 mod liveness;
+mod mute;
+mod orders;
 mod translate;
 
 use std::collections::HashMap;
@@ -17,21 +19,28 @@ use roomseal_media::call::{Call, CallConfig, Command, Counts, Event as MediaEven
 use roomseal_media::capture::{AUDIO, CaptureEvent, SourceState};
 use roomseal_media::present::PresentEvent;
 use roomseal_media::transport::{LocalTrackId, PublishTrack, Target};
-use roomseal_meeting::{Action, Event as MeetingEvent, ForeignRoom, Requirement};
+use roomseal_meeting::{Action, Circumstances, Event as MeetingEvent, ForeignRoom, Requirement};
 use roomseal_service::livekit::{
     Config as ServiceConfig, Event, Handle, LiveKit, MediaTrouble, Reason,
 };
 use tokio::sync::mpsc;
 
 use crate::config::E2ee;
+use crate::control::Orders;
 use crate::roster;
-use crate::status::{Connection, LocalTrack, Publisher};
+use crate::status::{Connection, LocalTrack, Publisher, Shield};
 use crate::supervise::{Heartbeat, Stop};
 
 use self::liveness::Liveness;
+use self::orders::Next;
+
+pub use self::mute::Muted;
 
 /// The signalling loop comes round at least this often.
 const BEAT: Duration = Duration::from_secs(1);
+
+/// How long the shield shows that a press was refused (PROTOCOL §8).
+const DENIED: Duration = Duration::from_secs(2);
 
 /// How long the service gets to hear that we leave.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -47,6 +56,8 @@ pub struct Setup {
     pub e2ee: E2ee,
     /// The local identity, as the token says it.
     pub identity: String,
+    /// What is not sent although it is captured.
+    pub muted: Muted,
 }
 
 /// Pulses of the two loops.
@@ -63,18 +74,51 @@ pub struct Pulses {
 #[error("the meeting is over for this box: {0}")]
 pub struct Over(Reason);
 
-/// Joins and stays until `stop` is asked.
+/// How a membership ended although nothing failed.
+enum End {
+    /// The process stops.
+    Stop,
+    /// A person wants to be outside.
+    Outside,
+    /// A person wants to be in this other room.
+    Elsewhere(String),
+}
+
+/// Joins and stays until `stop` is asked; between [`Command::Leave`](crate::control::Command::Leave) and
+/// [`Command::Join`](crate::control::Command::Join) the box is outside, with its devices closed.
 ///
 /// # Errors
 /// When media cannot start, or the service says for good that we may not stay.
 pub async fn run(
-    setup: Setup,
+    mut setup: Setup,
+    mut orders: Orders,
     status: Publisher,
     stop: Stop,
     pulses: Pulses,
 ) -> Result<(), anyhow::Error> {
+    loop {
+        match stay(&mut setup, &mut orders, &status, &stop, &pulses).await? {
+            End::Stop => return Ok(()),
+            End::Elsewhere(room) => orders::enter(&mut setup, &status, &room),
+            End::Outside => {
+                if !orders::outside(&mut setup, &mut orders, &status, &stop, &pulses).await {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// One membership, from the first connection to the farewell.
+async fn stay(
+    setup: &mut Setup,
+    orders: &mut Orders,
+    status: &Publisher,
+    stop: &Stop,
+    pulses: &Pulses,
+) -> Result<End, anyhow::Error> {
     let (media_sender, mut media_events) = mpsc::unbounded_channel();
-    let config = setup.call;
+    let config = setup.call.clone();
     // Devices may take their time to open; the runtime has other work.
     let call = tokio::task::spawn_blocking(move || {
         Call::start(
@@ -89,7 +133,7 @@ pub async fn run(
     .context("media did not start")??;
 
     let loopback = setup.service.server.is_loopback();
-    let (handle, mut service_events) = LiveKit::connect(setup.service);
+    let (handle, mut service_events) = LiveKit::connect(setup.service.clone());
     let requirement = if setup.e2ee.required {
         Requirement::Sealed
     } else {
@@ -100,9 +144,9 @@ pub async fn run(
         room: ForeignRoom::new(requirement, own.is_some()),
         call,
         handle,
-        e2ee: setup.e2ee,
+        setup,
         loopback,
-        status,
+        status: status.clone(),
         began: Instant::now(),
         published: HashMap::new(),
         local_sids: HashMap::new(),
@@ -113,21 +157,32 @@ pub async fn run(
         liveness: Liveness::default(),
         attempt: 0,
         lost: None,
+        clear: 0,
+        leaked: false,
+        denied: None,
     };
     if let Some(key) = own {
         session
             .call
-            .command(Command::SendKey(session.e2ee.keys.index, key));
+            .command(Command::SendKey(session.setup.e2ee.keys.index, key));
+    }
+    for (local, muted) in session.setup.muted.all() {
+        session.call.command(Command::Mute { local, muted });
     }
 
     let mut beat = tokio::time::interval(BEAT);
     let result = loop {
         tokio::select! {
-            () = stop.asked() => break Ok(()),
+            () = stop.asked() => break Ok(End::Stop),
             _ = beat.tick() => {}
+            Some(order) = orders.next() => match session.order(order) {
+                Next::Stay => {}
+                Next::Outside => break Ok(End::Outside),
+                Next::Elsewhere(room) => break Ok(End::Elsewhere(room)),
+            },
             event = service_events.recv() => match event {
                 Some(Event::Disconnected { reason, will_retry: false }) => {
-                    session.out(&reason);
+                    session.out(&reason.to_string());
                     break Err(Over(reason).into());
                 }
                 Some(event) => session.service(event),
@@ -158,11 +213,11 @@ pub async fn run(
     result
 }
 
-struct Session {
+struct Session<'a> {
     room: ForeignRoom,
     call: Call,
     handle: Handle,
-    e2ee: E2ee,
+    setup: &'a mut Setup,
     loopback: bool,
     status: Publisher,
     began: Instant,
@@ -182,9 +237,15 @@ struct Session {
     attempt: u32,
     /// Why the connection was lost, while it is.
     lost: Option<String>,
+    /// Frames that had left clear at the last look.
+    clear: u64,
+    /// A frame left clear although sealed ones are required.
+    leaked: bool,
+    /// When a press was refused.
+    denied: Option<Instant>,
 }
 
-impl Session {
+impl Session<'_> {
     fn now(&self) -> Duration {
         self.began.elapsed()
     }
@@ -257,15 +318,7 @@ impl Session {
                 ));
                 self.people();
             }
-            Event::Mute { sid, muted } => {
-                if let Some(local) = self.local_sids.get(&sid) {
-                    self.call.command(Command::Mute {
-                        local: *local,
-                        muted,
-                    });
-                    self.handle.mute(sid, muted);
-                }
-            }
+            Event::Mute { sid, muted } => self.muted_by_service(&sid, muted),
             Event::Speakers(speakers) => {
                 for speaker in speakers {
                     let Some(identity) = self.identities.get(&speaker.participant_sid) else {
@@ -308,7 +361,12 @@ impl Session {
             MediaEvent::Publish { cid, track } => {
                 self.published.insert(cid.clone(), track.local);
                 self.offered.insert(track.local, track.clone());
-                let request = translate::add_track(cid, &track, self.room.requirement());
+                let request = translate::add_track(
+                    cid,
+                    &track,
+                    self.room.requirement(),
+                    self.setup.muted.is_muted(track.local),
+                );
                 self.handle.add_track(request);
             }
             MediaEvent::LocalOffer { sdp, id } => self.handle.offer(sdp, id),
@@ -432,7 +490,7 @@ impl Session {
         for action in self.room.handle(event, self.now()) {
             match action {
                 Action::Play(play) => {
-                    let keys = self.e2ee.keys.ring(&play.identity);
+                    let keys = self.setup.e2ee.keys.ring(&play.identity);
                     self.call.command(Command::Play {
                         track: translate::play(play),
                         keys,
@@ -484,11 +542,33 @@ impl Session {
                 )
             })
             .collect::<Vec<LocalTrack>>();
+        let clear = local_tracks.iter().map(|track| track.clear).sum();
+        // Counters of a track that was made anew begin again.
+        if clear > self.clear && self.room.requirement() == Requirement::Sealed {
+            self.leaked = true;
+        }
+        self.clear = clear;
+        let participants = roster::participants(&report);
+        let before = self.status.watch().borrow().participants.clone();
+        for news in roster::news(&before, &participants) {
+            self.status.happened(&news);
+        }
+        let shield = self.shield();
         self.status.update(|status| {
             status.sending = report.sending_text.to_owned();
             status.local_tracks = local_tracks;
-            status.participants = roster::participants(&report);
+            status.participants = participants;
+            status.shield = shield;
         });
+    }
+
+    fn shield(&self) -> Shield {
+        let around = Circumstances {
+            connecting: true,
+            denied: self.denied.is_some_and(|at| at.elapsed() < DENIED),
+            leaked: self.leaked,
+        };
+        self.room.verdict(around, self.now()).into()
     }
 
     fn show_connection(&self, inside: bool) {
@@ -505,12 +585,15 @@ impl Session {
         self.status.update(|status| status.connection = connection);
     }
 
-    fn out(&self, reason: &Reason) {
+    fn out(&self, reason: &str) {
         self.status.update(|status| {
             status.connection = Connection::Left {
-                reason: reason.to_string(),
+                reason: reason.to_owned(),
             };
             status.participants.clear();
+            status.local_tracks.clear();
+            status.sending.clear();
+            status.shield = Shield::outside();
         });
     }
 }

@@ -4,12 +4,17 @@
 //! The daemon holds a [`Publisher`] and changes the status in place; every view holds a `watch::Receiver`. The socket
 //! ([`socket`]) speaks one JSON object per line; [`view`] draws the same value on a terminal.
 
+mod said;
 pub mod screen;
 pub mod socket;
 pub mod view;
 
+use std::time::SystemTime;
+
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+
+pub use said::{Happening, Shield};
 
 /// Everything a view shows. The JSON names are the field names in kebab-case.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -33,6 +38,8 @@ pub struct Status {
     pub insecure_lan: bool,
     /// Sealed frames only, in both directions.
     pub e2ee_required: bool,
+    /// What lamp and views say about the whole meeting.
+    pub shield: Shield,
     /// What may leave at the moment, in words.
     pub sending: String,
     /// What this box sends.
@@ -43,6 +50,10 @@ pub struct Status {
     pub troubles: Vec<Trouble>,
     /// Where recordings go.
     pub recording: Option<String>,
+    /// What happened last, newest at the end.
+    pub happenings: Vec<Happening>,
+    /// Where the page of this box is, if it has one.
+    pub page: Option<String>,
 }
 
 /// How it stands with the service.
@@ -180,6 +191,20 @@ impl Publisher {
         });
     }
 
+    /// Notes that something happened that people want to look up.
+    pub fn happened(&self, text: &str) {
+        tracing::info!("{text}");
+        let happening = Happening::at(SystemTime::now(), text);
+        self.update(|status| {
+            status.happenings.push(happening);
+            let surplus = status
+                .happenings
+                .len()
+                .saturating_sub(said::MOST_HAPPENINGS);
+            status.happenings.drain(..surplus);
+        });
+    }
+
     /// A view on the status.
     pub fn watch(&self) -> watch::Receiver<Status> {
         self.0.subscribe()
@@ -214,6 +239,17 @@ mod tests {
         assert!(!view.has_changed().unwrap());
         publisher.update(|status| status.room = "lobby".to_owned());
         assert!(view.has_changed().unwrap());
+    }
+
+    #[test]
+    fn only_the_last_happenings_are_kept() {
+        let publisher = Publisher::new(Status::default());
+        for number in 0..100 {
+            publisher.happened(&number.to_string());
+        }
+        let status = publisher.watch().borrow().clone();
+        assert_eq!(status.happenings.len(), said::MOST_HAPPENINGS);
+        assert_eq!(status.happenings.last().unwrap().text, "99");
     }
 
     #[test]

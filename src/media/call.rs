@@ -39,7 +39,7 @@ const TICK: Duration = Duration::from_millis(250);
 const HANGS: Duration = Duration::from_secs(10);
 
 /// What a call is made of.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CallConfig {
     /// What is captured and how it is sealed.
     pub capture: CaptureConfig,

@@ -2,17 +2,12 @@
 //! `roomseal status`: the state of the running box.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context;
 
-use super::{Failure, wait_for};
-use crate::status::socket::{self, Answer, Asked, Question};
+use super::{Failure, RunningBox, wait_for};
+use crate::status::socket::{Answer, Asked, Question};
 use crate::status::view::{View, table};
-
-/// A box that is alive answers in milliseconds.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Arguments of `roomseal status`.
 #[derive(Debug, clap::Args)]
@@ -24,9 +19,9 @@ pub struct StatusArgs {
     /// Go on and show every change
     #[arg(long, short)]
     watch: bool,
-    /// Socket of the box [default: in $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/roomseal or /run/roomseal]
-    #[arg(long, value_name = "FILE")]
-    socket: Option<PathBuf>,
+    /// Which box.
+    #[command(flatten)]
+    running: RunningBox,
 }
 
 impl StatusArgs {
@@ -35,48 +30,26 @@ impl StatusArgs {
     /// # Errors
     /// When nobody answers.
     pub fn run(&self) -> Result<(), Failure> {
-        let path = self
-            .socket
-            .clone()
-            .or_else(|| socket::default_path().filter(|path| path.exists()))
-            .unwrap_or_else(|| PathBuf::from("/run/roomseal/status.sock"));
-        wait_for(self.ask(&path))?
+        wait_for(self.ask())?
     }
 
-    async fn ask(&self, path: &Path) -> Result<(), Failure> {
+    async fn ask(&self) -> Result<(), Failure> {
         let question = if self.watch {
             Question::Watch
         } else {
             Question::Status
         };
-        let no_box = |why: String| {
-            Failure::NoBox(format!(
-                "no running box answers on {}: {why}; start one with `roomseal run`, or name its socket with --socket",
-                path.display()
-            ))
-        };
-        let asked = tokio::time::timeout(PATIENCE, Asked::ask(path, question)).await;
-        let mut asked = asked
-            .map_err(|_| no_box("it is silent".to_owned()))?
-            .map_err(|error| no_box(error.to_string()))?;
+        let path = self.running.path();
+        let mut asked = self.running.reach(Asked::ask(&path, question)).await?;
         let mut out = io::stdout();
         let mut view = View::new();
-        let mut first = true;
+        let mut answer = self.running.hear(&mut asked).await?;
         loop {
-            let answer = if first {
-                tokio::time::timeout(PATIENCE, asked.next())
-                    .await
-                    .map_err(|_| no_box("it is silent".to_owned()))?
-            } else {
-                asked.next().await
+            let status = match answer {
+                Answer::Status(status) => status,
+                Answer::Error(why) => return Err(self.running.absent(&why)),
+                Answer::Reply(reply) => return Err(self.running.absent(reply.text())),
             };
-            let status = match answer.map_err(|error| no_box(error.to_string()))? {
-                Some(Answer::Status(status)) => status,
-                Some(Answer::Error(why)) => return Err(no_box(why)),
-                None if first => return Err(no_box("it closed the connection".to_owned())),
-                None => return Ok(()),
-            };
-            first = false;
             let written = match (self.json, self.watch) {
                 (true, _) => {
                     let line =
@@ -95,6 +68,11 @@ impl StatusArgs {
             if !self.watch {
                 return Ok(());
             }
+            let next = asked.next().await;
+            answer = match next.map_err(|error| self.running.absent(&error.to_string()))? {
+                Some(answer) => answer,
+                None => return Ok(()),
+            };
         }
     }
 }

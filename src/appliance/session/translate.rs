@@ -47,6 +47,7 @@ pub(super) fn add_track(
     cid: String,
     track: &PublishTrack,
     requirement: Requirement,
+    muted: bool,
 ) -> service::AddTrack {
     let (width, height) = track.size.unwrap_or_default();
     let (kind, source, name) = match track.kind() {
@@ -69,7 +70,7 @@ pub(super) fn add_track(
         width,
         height,
         layers: Vec::new(),
-        muted: false,
+        muted,
         // Redundant audio would put two frames into one, of which only one could be sealed.
         disable_red: true,
         encryption: match requirement {

@@ -2,7 +2,7 @@
 //! The status socket: one JSON object per line, both ways, on a Unix socket that only the box's user reaches.
 //!
 //! `{"ask":"status"}` is answered with one line `{"status":{…}}`; `{"ask":"watch"}` with such a line now and after every
-//! change. What is not understood is answered with `{"error":"…"}`.
+//! change. A wish, as [`Spoken`] writes it, is answered with what came of it: `{"reply":{"done":"…"}}`. What is not understood is answered with `{"error":"…"}`.
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -13,12 +13,14 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use zeroize::Zeroizing;
 
 use super::Status;
+use crate::control::{self, Control, Origin, Reply, Spoken};
 use crate::supervise::Stop;
 
-/// No question is longer; more is not read.
-const LONGEST_QUESTION: u64 = 4096;
+/// No question and no wish is longer; more is not read.
+const LONGEST_QUESTION: usize = 8192;
 /// Views at once; one more is turned away, so that a loop in a script cannot exhaust the box.
 const MOST_VIEWS: usize = 16;
 
@@ -32,12 +34,22 @@ pub enum Question {
     Watch,
 }
 
+/// All that may stand on a line.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Asking {
+    Question(Question),
+    Wish(Spoken),
+}
+
 /// What is answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
     /// Why there is no answer.
     Error(String),
+    /// What came of a wish.
+    Reply(Reply),
     /// The status.
     Status(Box<Status>),
 }
@@ -100,7 +112,12 @@ impl Socket {
     ///
     /// # Errors
     /// When the socket fails.
-    pub async fn serve(self, status: watch::Receiver<Status>, stop: Stop) -> anyhow::Result<()> {
+    pub async fn serve(
+        self,
+        status: watch::Receiver<Status>,
+        control: Control,
+        stop: Stop,
+    ) -> anyhow::Result<()> {
         let mut views = JoinSet::new();
         loop {
             tokio::select! {
@@ -109,7 +126,7 @@ impl Socket {
                 accepted = self.listener.accept() => {
                     let (stream, _) = accepted?;
                     if views.len() < MOST_VIEWS {
-                        views.spawn(answer(stream, status.clone()));
+                        views.spawn(answer(stream, status.clone(), control.clone()));
                     }
                 }
             }
@@ -125,29 +142,102 @@ impl Drop for Socket {
 }
 
 /// One view; an error means that it went away, which is its right.
-async fn answer(stream: UnixStream, mut status: watch::Receiver<Status>) -> io::Result<()> {
-    let (reader, mut writer) = stream.into_split();
-    let mut lines = BufReader::new(reader.take(LONGEST_QUESTION)).lines();
-    while let Some(line) = lines.next_line().await? {
-        match serde_json::from_str(&line) {
-            Ok(Question::Status) => {
+async fn answer(
+    mut stream: UnixStream,
+    mut status: watch::Receiver<Status>,
+    control: Control,
+) -> io::Result<()> {
+    if !is_ours(&stream) {
+        return Ok(());
+    }
+    let (reader, mut writer) = stream.split();
+    let mut lines = SecretLines::new(reader);
+    while let Some(line) = lines.next().await? {
+        // A wish may hold a secret; it is wiped with the line.
+        let wish = match serde_json::from_slice(line) {
+            Ok(Asking::Question(Question::Status)) => {
                 let now = Box::new(status.borrow_and_update().clone());
                 write(&mut writer, &Answer::Status(now)).await?;
+                continue;
             }
-            Ok(Question::Watch) => loop {
+            Ok(Asking::Question(Question::Watch)) => loop {
                 let now = Box::new(status.borrow_and_update().clone());
                 write(&mut writer, &Answer::Status(now)).await?;
                 if status.changed().await.is_err() {
                     return Ok(());
                 }
             },
+            Ok(Asking::Wish(wish)) => wish,
             Err(_) => {
-                let reason = r#"not understood; ask {"ask":"status"} or {"ask":"watch"}"#;
+                let reason = r#"not understood; ask {"ask":"status"} or {"ask":"watch"}, or give an order like {"do":"mute","to":"on"}"#;
                 write(&mut writer, &Answer::Error(reason.to_owned())).await?;
+                continue;
             }
-        }
+        };
+        // Deriving a key takes its time.
+        let understood = tokio::task::spawn_blocking(move || wish.understand())
+            .await
+            .map_err(io::Error::other)?;
+        let answer = match understood {
+            Ok(command) => Answer::Reply(control.order(Origin::CommandLine, command).await),
+            Err(error) => Answer::Error(error.to_string()),
+        };
+        write(&mut writer, &answer).await?;
     }
     Ok(())
+}
+
+/// The socket's mode says the same; a directory that is shared by mistake does not change who may command.
+fn is_ours(stream: &UnixStream) -> bool {
+    let me = rustix::process::geteuid().as_raw();
+    stream
+        .peer_cred()
+        .is_ok_and(|peer| peer.uid() == me || peer.uid() == 0)
+}
+
+/// Lines of at most [`LONGEST_QUESTION`] bytes in one place that is wiped.
+struct SecretLines<R> {
+    reader: R,
+    buffer: Zeroizing<Vec<u8>>,
+    /// Bytes of the buffer that are in use.
+    filled: usize,
+    /// Length of the line that was given last, with its end.
+    given: usize,
+}
+
+impl<R: AsyncReadExt + Unpin> SecretLines<R> {
+    fn new(reader: R) -> Self {
+        Self {
+            reader,
+            buffer: Zeroizing::new(vec![0; LONGEST_QUESTION]),
+            filled: 0,
+            given: 0,
+        }
+    }
+
+    /// The next line without its end; `None` at the end, or when a line does not end in time.
+    async fn next(&mut self) -> io::Result<Option<&[u8]>> {
+        self.buffer.copy_within(self.given..self.filled, 0);
+        self.filled -= self.given;
+        self.given = 0;
+        loop {
+            let end = self.buffer[..self.filled]
+                .iter()
+                .position(|byte| *byte == b'\n');
+            if let Some(end) = end {
+                self.given = end + 1;
+                return Ok(Some(&self.buffer[..end]));
+            }
+            if self.filled == self.buffer.len() {
+                return Ok(None);
+            }
+            let read = self.reader.read(&mut self.buffer[self.filled..]).await?;
+            if read == 0 {
+                return Ok(None);
+            }
+            self.filled += read;
+        }
+    }
 }
 
 async fn write(to: &mut (impl AsyncWriteExt + Unpin), answer: &Answer) -> io::Result<()> {
@@ -166,10 +256,20 @@ impl Asked {
     /// # Errors
     /// When no daemon is there.
     pub async fn ask(path: &Path, question: Question) -> io::Result<Self> {
+        Self::say(path, &question).await
+    }
+
+    /// Tells a wish to the daemon behind `path`; the answer is an [`Answer::Reply`] or an [`Answer::Error`].
+    ///
+    /// # Errors
+    /// When no daemon is there.
+    pub async fn wish(path: &Path, wish: &Spoken) -> io::Result<Self> {
+        Self::say(path, wish).await
+    }
+
+    async fn say(path: &Path, what: &impl Serialize) -> io::Result<Self> {
         let mut stream = UnixStream::connect(path).await?;
-        let mut line = serde_json::to_vec(&question)?;
-        line.push(b'\n');
-        stream.write_all(&line).await?;
+        stream.write_all(&control::line(what)?).await?;
         Ok(Self(BufReader::new(stream).lines()))
     }
 
@@ -195,7 +295,15 @@ mod tests {
     async fn served(path: &Path, publisher: &Publisher) -> Supervisor {
         let mut supervisor = Supervisor::new();
         let socket = Socket::bind(path).await.unwrap();
-        supervisor.task("status", socket.serve(publisher.watch(), supervisor.stop()));
+        let (control, mut orders) = control::channel();
+        let serving = socket.serve(publisher.watch(), control, supervisor.stop());
+        supervisor.task("status", serving);
+        tokio::spawn(async move {
+            while let Some(order) = orders.next().await {
+                let done = Reply::Done(format!("{:?} {:?}", order.origin, order.command));
+                order.answer(done);
+            }
+        });
         supervisor
     }
 
@@ -226,6 +334,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_wish_is_answered_with_what_came_of_it_and_its_secret_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("status.sock");
+        let publisher = Publisher::new(Status::default());
+        let _supervisor = served(&path, &publisher).await;
+        let mut stream = UnixStream::connect(&path).await.unwrap();
+        let wishes = b"{\"do\":\"leave\"}\n{\"do\":\"key\",\"passphrase\":\"open sesame\"}\n{\"do\":\"key\"}\n";
+        stream.write_all(wishes).await.unwrap();
+        let mut lines = BufReader::new(stream).lines();
+        let mut next = async || lines.next_line().await.unwrap().unwrap();
+        assert_eq!(next().await, r#"{"reply":{"done":"CommandLine Leave"}}"#);
+        let key = next().await;
+        assert!(key.contains("Key(") && !key.contains("sesame"), "{key}");
+        let wrong = next().await;
+        assert!(
+            wrong.contains("either a passphrase or a raw key"),
+            "{wrong}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_line_without_end_is_not_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("status.sock");
+        let publisher = Publisher::new(Status::default());
+        let _supervisor = served(&path, &publisher).await;
+        let mut stream = UnixStream::connect(&path).await.unwrap();
+        let _ = stream.write_all(&vec![b'x'; 4 * LONGEST_QUESTION]).await;
+        let mut rest = Vec::new();
+        // Closed, with or without a reset: more than a line's worth was never read.
+        let _ = stream.read_to_end(&mut rest).await;
+        assert!(rest.is_empty());
+    }
+
+    #[tokio::test]
     async fn garbage_is_answered_with_what_can_be_asked() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("status.sock");
@@ -233,9 +376,9 @@ mod tests {
         let _supervisor = served(&path, &publisher).await;
         let mut stream = UnixStream::connect(&path).await.unwrap();
         stream.write_all(b"\xff{{nonsense\n").await.unwrap();
-        // Not even text: the connection ends, the daemon does not.
-        let mut rest = Vec::new();
-        stream.read_to_end(&mut rest).await.unwrap();
+        let mut lines = BufReader::new(stream).lines();
+        let line = lines.next_line().await.unwrap().unwrap();
+        assert!(line.contains("not understood"), "{line}");
         let mut stream = UnixStream::connect(&path).await.unwrap();
         stream.write_all(b"{\"ask\":\"secrets\"}\n").await.unwrap();
         let mut lines = BufReader::new(stream).lines();

@@ -135,6 +135,9 @@ pub fn table(status: &Status) -> String {
     for line in head(status) {
         let _ = writeln!(text, "  {line}");
     }
+    for reason in &status.shield.reasons {
+        let _ = writeln!(text, "    {}", short(reason, 94));
+    }
     if !status.local_tracks.is_empty() {
         let _ = writeln!(text, "sending");
         for track in &status.local_tracks {
@@ -232,6 +235,15 @@ fn head(status: &Status) -> Vec<String> {
         plain(&status.service),
         plain(&status.connection.text())
     )];
+    let shield = &status.shield;
+    head.push(format!(
+        "shield: {}. {}",
+        plain(&shield.state),
+        plain(&shield.text)
+    ));
+    if let Some(page) = &status.page {
+        head.push(format!("page: {}", plain(page)));
+    }
     if status.insecure_lan {
         head.push("signalling: NOT PROTECTED on the network (insecure-lan)".to_owned());
     }

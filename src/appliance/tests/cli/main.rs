@@ -4,6 +4,7 @@
 
 mod config;
 mod frame;
+mod order;
 mod program;
 mod run;
 mod status;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `roomseal status` and the help texts.
 
+use roomseal_appliance::control;
 use roomseal_appliance::status::socket::Socket;
 use roomseal_appliance::status::{Connection, Publisher, Status};
 use roomseal_appliance::supervise::Supervisor;
@@ -35,7 +36,9 @@ async fn a_running_box_answers_people_and_programs() {
     let socket = Socket::bind(&place.path().join("status.sock"))
         .await
         .unwrap();
-    supervisor.task("status", socket.serve(publisher.watch(), supervisor.stop()));
+    let (control, _orders) = control::channel();
+    let serving = socket.serve(publisher.watch(), control, supervisor.stop());
+    supervisor.task("status", serving);
 
     let place = std::sync::Arc::new(place);
     let ask = |json: bool| {
@@ -76,6 +79,10 @@ fn help_is_there_for_every_command_with_exit_codes_and_examples() {
         "frame",
         "guest",
         "invite",
+        "join",
+        "key",
+        "leave",
+        "mute",
         "run",
         "selftest",
         "status",

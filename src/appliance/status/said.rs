@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the status says in sentences: the shield's verdict, and what happened.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use roomseal_meeting::ForeignVerdict;
+use serde::{Deserialize, Serialize};
+
+/// More would scroll away unread.
+pub(super) const MOST_HAPPENINGS: usize = 30;
+
+/// What lamp and views say about the whole meeting.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Shield {
+    /// The state, as [`roomseal_meeting::Shield::word`] writes it: for programs.
+    pub state: String,
+    /// The state in one sentence for people.
+    pub text: String,
+    /// What it rests on, one sentence each.
+    pub reasons: Vec<String>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Happening {
+    /// Seconds since 1970 by the clock of the box.
+    pub at: u64,
+    /// What happened, and from where if a person did it.
+    pub text: String,
+}
+
+impl Shield {
+    /// In no meeting.
+    pub fn outside() -> Self {
+        Self {
+            state: roomseal_meeting::Shield::Dark.word().to_owned(),
+            text: "Not in a meeting.".to_owned(),
+            reasons: Vec::new(),
+        }
+    }
+}
+
+impl Default for Shield {
+    fn default() -> Self {
+        Self::outside()
+    }
+}
+
+impl From<ForeignVerdict> for Shield {
+    fn from(verdict: ForeignVerdict) -> Self {
+        Self {
+            state: verdict.shield.word().to_owned(),
+            text: verdict.text.to_owned(),
+            reasons: verdict.reasons,
+        }
+    }
+}
+
+impl Happening {
+    /// Says that `text` happened at `when`.
+    pub(super) fn at(when: SystemTime, text: &str) -> Self {
+        Self {
+            // A clock before 1970 belongs to a box that has not heard the time yet.
+            at: when
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_secs()),
+            text: text.to_owned(),
+        }
+    }
+}
