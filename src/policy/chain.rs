@@ -51,7 +51,7 @@ pub enum Merged {
     ForkWon,
     /// New policies; the head stays.
     ForkLost,
-    /// A chain with another root, complete and verified. Whether to take it depends on who follows it (PROTOCOL §3);
+    /// A chain with another root, complete and verified. Whether to take it depends on who follows it (PROTOCOL.md, "Which policy a member follows");
     /// until then nothing has changed.
     Other(Chain),
 }
@@ -265,16 +265,6 @@ impl Chain {
             (false, true) => Relation::Behind,
             (true, true) => Relation::Forked,
         }
-    }
-
-    /// Of two chains with different roots that live members follow (two hosts began one each): whether this one is to be
-    /// kept. By the head as within a chain (`on`, then `user`), then by the lower hash of the root.
-    pub fn outranks(&self, other: &Self) -> bool {
-        let rank = |chain: &Self| {
-            let head = chain.head();
-            (head.e2ee(), head.key_model(), Reverse(chain.root))
-        };
-        rank(self) > rank(other)
     }
 
     /// The whole chain as one message, as it stands in the room's metadata.
