@@ -51,8 +51,8 @@ pub enum Merged {
     ForkWon,
     /// New policies; the head stays.
     ForkLost,
-    /// A chain with another root, complete and verified. Whether to take it depends on who follows it (PROTOCOL.md, "Which policy a member follows");
-    /// until then nothing has changed.
+    /// A chain with another root, complete and verified. Whether to take it depends on who follows it (PROTOCOL.md,
+    /// "Which policy a member follows"); until then nothing has changed.
     Other(Chain),
 }
 

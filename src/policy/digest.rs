@@ -102,7 +102,8 @@ value! {
 }
 
 value! {
-    /// What the secret and the nonce of a policy give together (PROTOCOL.md, "Keys"); made and compared where keys are. Public.
+    /// What the secret and the nonce of a policy give together (PROTOCOL.md, "Keys"); made and compared where keys are.
+    /// Public.
     Check, 16
 }
 
