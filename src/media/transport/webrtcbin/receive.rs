@@ -77,11 +77,28 @@ impl Branch {
             peer.rtpbin(),
             target.and_then(|target| stream_of(&target.name())),
         ) {
-            rtpbin.emit_by_name::<()>("clear-ssrc", &[&session, &ssrc]);
+            clear(&rtpbin, session, ssrc);
         }
         let _ = self.pad.set_active(false);
         let _ = peer.webrtc.remove_pad(&self.pad);
     }
+}
+
+/// Makes `rtpbin` forget a stream.
+///
+/// Up to 1.22 at least, `rtpssrcdemux` takes a stream off its list first and removes its pads later,
+/// without a lock: a packet that comes in between (the service sends silence after the end of a
+/// track) makes pads of the same names, which are refused, freed, and used all the same. So nothing
+/// may come in meanwhile.
+fn clear(rtpbin: &gst::Element, session: u32, ssrc: u32) {
+    let sinks = ["recv_rtp_sink", "recv_rtcp_sink"]
+        .map(|name| rtpbin.static_pad(&format!("{name}_{session}")));
+    let _nothing_comes_in: Vec<_> = sinks
+        .iter()
+        .flatten()
+        .map(PadExtManual::stream_lock)
+        .collect();
+    rtpbin.emit_by_name::<()>("clear-ssrc", &[&session, &ssrc]);
 }
 
 /// Session and SSRC in the name `recv_rtp_src_<session>_<ssrc>_<pt>`.
