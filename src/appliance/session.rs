@@ -155,6 +155,7 @@ async fn stay(
         offered: HashMap::new(),
         encoders: HashMap::new(),
         liveness: Liveness::default(),
+        stranded: false,
         attempt: 0,
         lost: None,
         clear: 0,
@@ -234,6 +235,8 @@ struct Session<'a> {
     /// Why an encoder was taken or not, by its name.
     encoders: HashMap<String, String>,
     liveness: Liveness,
+    /// Whether this machine has lost the addresses that media came from.
+    stranded: bool,
     attempt: u32,
     /// Why the connection was lost, while it is.
     lost: Option<String>,
@@ -268,6 +271,7 @@ impl Session<'_> {
                     .map(|other| (other.sid.clone(), other.identity.clone()))
                     .collect();
                 self.liveness = Liveness::default();
+                self.stranded = false;
                 self.call.command(Command::Join {
                     ice_servers: info.ice_servers.iter().map(translate::ice_server).collect(),
                     sif_trailer: info.sif_trailer.clone(),
@@ -380,6 +384,9 @@ impl Session<'_> {
                 self.status.trouble("connection", None);
             }
             MediaEvent::Failed { target, reason } => self.failed(target, &reason),
+            MediaEvent::Stranded => self
+                .handle
+                .rejoin("this box has another network address now".to_owned()),
             MediaEvent::Refused(reason) => {
                 let text = reason.to_string();
                 tracing::error!("{text}");
@@ -523,6 +530,14 @@ impl Session<'_> {
             .flat_map(|participant| &participant.tracks)
             .any(|track| !track.muted && counts.remote.contains_key(&track.sid));
         if let Some(transport) = &counts.transport {
+            // No need to wait for the silence that follows.
+            if transport.stranded && !self.stranded {
+                self.failed(
+                    Target::Publisher,
+                    "the network address that it was made from is gone",
+                );
+            }
+            self.stranded = transport.stranded;
             for (target, silent) in self.liveness.look(transport, expected) {
                 self.failed(
                     target,

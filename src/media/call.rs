@@ -204,6 +204,9 @@ pub enum Event {
         /// What happened.
         reason: String,
     },
+    /// The session was resumed, but this machine has none of the addresses any more that the
+    /// connections were made from: the room has to be joined anew.
+    Stranded,
     /// The service is not who it says, or sends what cannot be accepted. Nothing is connected now.
     Refused(Refusal),
     /// Something of ours could not be published.
@@ -428,7 +431,12 @@ impl Running {
             } => self.join(ice_servers, &sif_trailer, loopback),
             Command::Leave => self.disconnect(),
             Command::Resume { ice_servers } => {
-                if let Some(transport) = self.transport() {
+                let Some(transport) = self.transport() else {
+                    return;
+                };
+                if transport.stats().stranded {
+                    (self.events)(Event::Stranded);
+                } else {
                     transport.set_ice_servers(ice_servers);
                     transport.restart_ice();
                 }

@@ -330,6 +330,9 @@ pub struct TransportStats {
     pub bitrate_estimate: u32,
     /// Messages that a data channel delivered.
     pub data_received: u64,
+    /// None of the addresses that the connections were made from is on this machine any more: a
+    /// new cable, another network. Nothing but a new transport helps, or the old address.
+    pub stranded: bool,
 }
 
 /// One membership of one room, as seen by media.

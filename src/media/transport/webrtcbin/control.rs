@@ -162,6 +162,7 @@ impl Control {
                 index,
                 candidate,
             } => {
+                self.shared.addresses.learn(&candidate);
                 let init_json = sdp::local_candidate_json(&candidate, index);
                 self.peer_mut(target).local_candidate(&init_json);
                 self.shared

@@ -7,6 +7,7 @@
 //! not pass through it: they go from the caller's thread into an `appsrc`, and from `webrtcbin`'s
 //! threads out through an `appsink`, past a [`shared::Gate`] that opens when the peer is verified.
 
+mod address;
 mod avc;
 mod control;
 mod data;

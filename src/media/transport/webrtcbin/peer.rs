@@ -199,8 +199,9 @@ impl Peer {
             }
             "stuns" | "turns" => tracing::warn!(
                 url,
-                "TURN over TLS is not supported and this server is not used; offer turn: over \
-                 UDP or TCP too if this network needs it"
+                "this box speaks no TLS to STUN and TURN servers and does not use this one; where \
+                 its network lets no media through otherwise, have the meeting service name a \
+                 server with turn: over UDP or TCP too (LiveKit: rtc.turn_servers, protocol tcp)"
             ),
             _ => tracing::warn!(url, "ICE server of unknown scheme ignored"),
         }

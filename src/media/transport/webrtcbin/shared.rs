@@ -12,7 +12,9 @@ use std::{
     time::Duration,
 };
 
-use super::{control::Command, data::Channels, publish::LocalTrack, receive::Branch};
+use super::{
+    address::Addresses, control::Command, data::Channels, publish::LocalTrack, receive::Branch,
+};
 use crate::{
     clock,
     transport::{
@@ -38,6 +40,7 @@ pub(super) struct Shared {
     pub(super) channels: Mutex<Channels>,
     pub(super) data_received: AtomicU64,
     pub(super) bandwidth: Mutex<Bandwidth>,
+    pub(super) addresses: Addresses,
     sif_trailer: RwLock<Arc<[u8]>>,
 }
 
@@ -56,6 +59,7 @@ impl Shared {
             channels: Mutex::default(),
             data_received: AtomicU64::new(0),
             bandwidth: Mutex::new(Bandwidth::new()),
+            addresses: Addresses::default(),
             sif_trailer: RwLock::new(Arc::default()),
         }
     }
@@ -120,6 +124,7 @@ impl Shared {
                 .collect(),
             bitrate_estimate: lock(&self.bandwidth).estimate(),
             data_received: self.data_received.load(Ordering::Relaxed),
+            stranded: self.addresses.are_gone(),
         }
     }
 
