@@ -292,6 +292,20 @@ impl Appliance {
         statuses.last().expect("one has come").1.clone()
     }
 
+    /// The longest time since `since` in which nothing more of a track was opened, by the statuses up to now.
+    pub fn longest_gap(&self, since: Instant, of: &str, source: &str) -> Duration {
+        let (mut grown, mut longest, mut before) = (since, Duration::ZERO, None);
+        for (at, status) in self.statuses() {
+            let opened = track(&status, of, source).map(|t| (t.sid, t.opened));
+            if opened.is_some() && opened != before && at >= since {
+                longest = longest.max(at - grown);
+                grown = at;
+            }
+            before = opened.or(before);
+        }
+        longest.max(grown.elapsed())
+    }
+
     /// Every status so far, with when it came.
     pub fn statuses(&self) -> Vec<(Instant, Status)> {
         self.seen

@@ -21,4 +21,5 @@ pub mod network;
 pub mod places;
 pub mod process;
 pub mod proxy;
+pub mod relay;
 pub mod sdk;

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use crate::network::Namespace;
 use crate::places;
 use crate::process::Running;
+use crate::relay::Relay;
 
 const API_KEY: &str = "roomsealtests";
 /// Made up, and good for nothing but a server that lives as long as one test.
@@ -23,6 +24,7 @@ const API_SECRET: &str = "not-a-secret-only-for-tests-0123456789abcdef";
 pub struct Server {
     address: Ipv4Addr,
     port: u16,
+    tcp_port: u16,
     config: PathBuf,
     namespace: Option<Namespace>,
     process: Option<Running>,
@@ -32,15 +34,29 @@ pub struct Server {
 impl Server {
     /// Starts one on free ports of 127.0.0.1.
     pub fn on_loopback() -> Self {
-        Self::start(Ipv4Addr::LOCALHOST, None)
+        Self::start(Ipv4Addr::LOCALHOST, None, "")
     }
 
     /// Starts one inside a namespace, on the address that it has there.
     pub fn inside(namespace: &Namespace) -> Self {
-        Self::start(namespace.address(), Some(namespace.clone()))
+        Self::start(namespace.address(), Some(namespace.clone()), "")
     }
 
-    fn start(address: Ipv4Addr, namespace: Option<Namespace>) -> Self {
+    /// Starts one inside a namespace that names `relay`, over `udp` or `tcp`, to its clients.
+    pub fn with_relay(relay: &Relay, namespace: &Namespace, protocol: &str) -> Self {
+        let yaml = format!(
+            "  turn_servers:\n    - host: {}\n      port: {}\n      protocol: {protocol}\n      \
+             username: {}\n      credential: {}\n",
+            relay.address(),
+            Relay::PORT,
+            relay.user(),
+            relay.password(),
+        );
+        Self::start(namespace.address(), Some(namespace.clone()), &yaml)
+    }
+
+    /// `rtc`: more lines for that part of the configuration.
+    fn start(address: Ipv4Addr, namespace: Option<Namespace>, rtc: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let [port, tcp_port, udp_port] = free_ports();
         let interface = namespace.as_ref().map_or("lo", |_| Namespace::INTERFACE);
@@ -51,7 +67,7 @@ impl Server {
              room:\n  enable_remote_unmute: true\n\
              rtc:\n  node_ip: {address}\n  use_external_ip: false\n  enable_loopback_candidate: {loopback}\n  \
              interfaces:\n    includes: [{interface}]\n  udp_port: {udp_port}\n  tcp_port: {tcp_port}\n  \
-             stun_servers: [\"{address}:3478\"]\n",
+             stun_servers: [\"{address}:3478\"]\n{rtc}",
             loopback = namespace.is_none(),
         )
         .expect("writing into a string does not fail");
@@ -60,6 +76,7 @@ impl Server {
         let mut server = Self {
             address,
             port,
+            tcp_port,
             config,
             namespace,
             process: None,
@@ -109,6 +126,11 @@ impl Server {
     /// The port for signalling.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The port for media over TCP.
+    pub fn media_tcp_port(&self) -> u16 {
+        self.tcp_port
     }
 
     /// A token that lets `identity` into `room` with everything a participant may do.

@@ -124,6 +124,73 @@ impl Namespace {
         command
     }
 
+    /// Lets everything of one protocol (`udp`, `tcp`) that it sends to `peer` vanish, silently, until
+    /// [`Namespace::lose_nothing`]; of TCP only what goes to or from the port `port` of either, if one is given.
+    pub fn lose(&self, protocol: &str, peer: Ipv4Addr, port: Option<u16>) {
+        if self.ip(&["link", "show", "void"]).is_err() {
+            for step in [
+                "link add void type veth peer name nowhere",
+                "link set void arp off up",
+                "route add default dev void table 100",
+            ] {
+                self.must(step);
+            }
+        }
+        let rule = format!("rule add pref 100 to {peer} ipproto {protocol} lookup 100");
+        match port {
+            None => self.must(&rule),
+            Some(port) => {
+                self.must(&format!("{rule} dport {port}"));
+                self.must(&format!("{rule} sport {port}"));
+            }
+        }
+    }
+
+    /// Spares what goes from or to this port of either from what [`Namespace::lose`] does.
+    pub fn keep(&self, protocol: &str, peer: Ipv4Addr, port: u16) {
+        for end in ["dport", "sport"] {
+            self.must(&format!(
+                "rule add pref 90 to {peer} ipproto {protocol} {end} {port} lookup main"
+            ));
+        }
+    }
+
+    /// Ends what [`Namespace::lose`] and [`Namespace::keep`] began.
+    pub fn lose_nothing(&self) {
+        for rules in ["90", "100"] {
+            while self.ip(&["rule", "del", "pref", rules]).is_ok() {}
+        }
+    }
+
+    /// Gives it one more address, with `/24`.
+    pub fn add_address(&self, address: Ipv4Addr) {
+        self.must(&format!("address add {address}/24 dev {}", Self::INTERFACE));
+    }
+
+    /// Takes an address from it.
+    pub fn remove_address(&self, address: Ipv4Addr) {
+        self.must(&format!("address del {address}/24 dev {}", Self::INTERFACE));
+    }
+
+    fn must(&self, what: &str) {
+        if let Err(error) = self.ip(&what.split(' ').collect::<Vec<_>>()) {
+            panic!("ip {what}: {error}");
+        }
+    }
+
+    fn ip(&self, arguments: &[&str]) -> Result<(), String> {
+        let output = privileged("ip")
+            .args(["-n", &self.name])
+            .args(arguments)
+            .output()
+            .expect("iproute2 is installed by `make setup`");
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
+    }
+
     /// Pulls the cable at the switch: inside, the interface stays up and everything vanishes silently.
     pub fn unplug(&self) {
         // Taken off the bridge rather than down, so that the host sees no carrier loss.

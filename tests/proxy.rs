@@ -9,7 +9,7 @@ use livekit_protocol::{SignalRequest, SignalResponse};
 use prost::Message as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
@@ -30,6 +30,7 @@ type Alter = dyn Fn(SignalResponse) -> Instead + Send + Sync;
 pub struct Proxy {
     address: SocketAddr,
     connections: Arc<Mutex<Connections>>,
+    cut: watch::Sender<bool>,
     _runtime: Runtime,
 }
 
@@ -59,14 +60,24 @@ impl Proxy {
             .expect("a bound socket has an address");
         let connections = Arc::new(Mutex::new(Connections::default()));
         let (shared, alter): (_, Arc<Alter>) = (Arc::clone(&connections), Arc::new(alter));
+        let cut = watch::Sender::new(false);
+        let broken = cut.subscribe();
         runtime.spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(client, port, Arc::clone(&shared), Arc::clone(&alter)));
+                let carried = carry(client, port, Arc::clone(&shared), Arc::clone(&alter));
+                let mut broken = broken.clone();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        _ = carried => {}
+                        _ = broken.wait_for(|cut| *cut) => {}
+                    }
+                });
             }
         });
         Self {
             address,
             connections,
+            cut,
             _runtime: runtime,
         }
     }
@@ -74,6 +85,16 @@ impl Proxy {
     /// Where clients connect to.
     pub fn url(&self) -> String {
         format!("ws://{}", self.address)
+    }
+
+    /// Breaks every connection without a word, and lets nobody in any more.
+    pub fn cut(&self) {
+        self.cut.send_replace(true);
+    }
+
+    /// Lets clients in again.
+    pub fn mend(&self) {
+        self.cut.send_replace(false);
     }
 
     /// How many clients have come in so far: a re-join counts again.

@@ -11,9 +11,13 @@ use roomseal_tests::network::Network;
 use crate::{SOON, one_at_a_time};
 
 /// How soon everything has to be back once the cause is gone.
-const BACK: Duration = Duration::from_secs(5);
+pub(crate) const BACK: Duration = Duration::from_secs(5);
 
-fn meet(server: &Server, room: &str, network: Option<&Network>) -> (Appliance, Appliance) {
+pub(crate) fn meet(
+    server: &Server,
+    room: &str,
+    network: Option<&Network>,
+) -> (Appliance, Appliance) {
     let (mut sender, mut guest) = (
         Start::new("run", "box").with(["--camera", "test"]),
         Start::new("guest", "guest"),
@@ -29,7 +33,7 @@ fn meet(server: &Server, room: &str, network: Option<&Network>) -> (Appliance, A
 }
 
 /// Waits until the guest has opened `frames` more frames of the box's camera than it had at `since`.
-fn wait_for_more(guest: &Appliance, since: Instant, frames: u64, within: Duration) {
+pub(crate) fn wait_for_more(guest: &Appliance, since: Instant, frames: u64, within: Duration) {
     let mut from = None;
     let seen = std::sync::Mutex::new(&mut from);
     guest.wait_since(since, "frames of the box", within, |status| {
@@ -45,7 +49,7 @@ fn wait_for_more(guest: &Appliance, since: Instant, frames: u64, within: Duratio
     });
 }
 
-fn nothing_clear(sender: &Appliance) {
+pub(crate) fn nothing_clear(sender: &Appliance) {
     for (_, status) in sender.statuses() {
         for track in &status.local_tracks {
             assert_eq!(track.clear, 0, "{} sent clear frames", track.source);

@@ -11,6 +11,7 @@ mod faults;
 mod h264;
 mod hostile;
 mod keyless;
+mod resume;
 mod sdk;
 mod sealed;
 mod secrecy;
