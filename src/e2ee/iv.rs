@@ -74,6 +74,11 @@ impl IvSource {
         self.prefix
     }
 
+    /// The counter below which no IV is drawn any more.
+    pub fn counter(&self) -> Option<u32> {
+        self.next
+    }
+
     /// The next IV, or none when the counter has ended and the track has to be published anew.
     pub(crate) fn draw(&mut self) -> Option<Iv> {
         let mut counter = self.next?;

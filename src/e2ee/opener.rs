@@ -29,6 +29,7 @@ pub struct Opener<F = LiveKit> {
     keys: KeyRing,
     sif_trailer: Vec<u8>,
     iv_prefix: Option<[u8; PREFIX_LEN]>,
+    iv_floor: u32,
     guard: Guard,
     failures: Failures,
     counters: OpenCounters,
@@ -49,6 +50,7 @@ impl<F: FrameFormat> Opener<F> {
             keys: KeyRing::new(),
             sif_trailer: Vec::new(),
             iv_prefix: None,
+            iv_floor: 0,
             guard: Guard::new(replay),
             failures: Failures::default(),
             counters: OpenCounters::default(),
@@ -69,6 +71,12 @@ impl<F: FrameFormat> Opener<F> {
     /// sender's tracks, so nothing else tells them apart. `None` takes any.
     pub fn set_iv_prefix(&mut self, prefix: Option<[u8; PREFIX_LEN]>) {
         self.iv_prefix = prefix;
+    }
+
+    /// Refuses frames of our own senders whose counter is lower: they were sent before the sender said so, and whoever
+    /// begins to listen later remembers nothing that would tell them from live ones.
+    pub fn set_iv_floor(&mut self, counter: u32) {
+        self.iv_floor = counter;
     }
 
     /// Whether the peer proved to have the key, which tells altered frames from frames under another key.
@@ -116,7 +124,7 @@ impl<F: FrameFormat> Opener<F> {
             return Err(Verdict::OtherTrack);
         }
         // Refused before the key is used: what was seen before is not worth a decryption.
-        if !self.guard.admits(&envelope.iv) {
+        if envelope.iv.counter() < self.iv_floor || !self.guard.admits(&envelope.iv) {
             return Err(Verdict::Replayed);
         }
         let length = self

@@ -83,6 +83,11 @@ impl<F: FrameFormat> Sealer<F> {
         self.ivs.prefix()
     }
 
+    /// The last four bytes, as a number, below which no later IV of this track is; none when they have ended.
+    pub fn iv_counter(&self) -> Option<u32> {
+        self.ivs.counter()
+    }
+
     /// What happened so far.
     pub fn counters(&self) -> SealCounters {
         self.counters

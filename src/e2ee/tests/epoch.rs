@@ -104,6 +104,18 @@ fn frames_of_another_track_of_the_same_sender_do_not_open() {
 }
 
 #[test]
+fn frames_sent_before_the_sender_said_where_it_stands_do_not_open() {
+    let mut sealer = sealer(Codec::Opus, 0);
+    let early = seal(&mut sealer, Codec::Opus, b"\x78early").unwrap();
+    let floor = sealer.iv_counter().unwrap();
+    let late = seal(&mut sealer, Codec::Opus, b"\x78late").unwrap();
+    let mut opener = opener(Codec::Opus, 0);
+    opener.set_iv_floor(floor);
+    assert_eq!(open(&mut opener, &early), Err(Verdict::Replayed));
+    assert!(open(&mut opener, &late).is_ok());
+}
+
+#[test]
 fn an_epoch_begins_with_its_slot_empty_sixteen_epochs_later_too() {
     let key = Secret::new([3; 32])
         .epoch_key(&[1; 32])

@@ -232,6 +232,12 @@ impl Present {
         self.with(sid, |track| track.decrypt().set_iv_prefix(prefix))
     }
 
+    /// Refuses frames of a track whose IV ends in a lower number: recordings from before its sender
+    /// said where it stands. `false` when there is no such track.
+    pub fn set_iv_floor(&self, sid: &str, counter: u32) -> bool {
+        self.with(sid, |track| track.decrypt().set_iv_floor(counter))
+    }
+
     /// Says whether the sender of a track proved to have the key, which tells altered frames from
     /// a wrong key. `false` when there is no such track.
     pub fn set_peer_confirmed(&self, sid: &str, confirmed: bool) -> bool {

@@ -70,6 +70,10 @@ impl FrameDecrypt {
         self.state().set_iv_prefix(prefix);
     }
 
+    pub(super) fn set_iv_floor(&self, counter: u32) {
+        self.state().set_iv_floor(counter);
+    }
+
     pub(super) fn set_peer_confirmed(&self, confirmed: bool) {
         self.state().set_peer_confirmed(confirmed);
     }

@@ -194,6 +194,12 @@ impl FrameDecrypt {
         self.imp().set_iv_prefix(prefix);
     }
 
+    /// Refuses frames whose IV ends in a lower number: they are older than the sender's word on where it
+    /// stands.
+    pub fn set_iv_floor(&self, counter: u32) {
+        self.imp().set_iv_floor(counter);
+    }
+
     /// Whether the sender proved to have the key, which tells altered frames from a wrong key.
     pub fn set_peer_confirmed(&self, confirmed: bool) {
         self.imp().set_peer_confirmed(confirmed);

@@ -22,6 +22,7 @@ pub(super) struct State {
     keys: KeyRing,
     sif_trailer: Vec<u8>,
     iv_prefix: Option<[u8; PREFIX_LEN]>,
+    iv_floor: u32,
     peer_confirmed: bool,
     /// One for each codec that the track has had, the one in use last. They are kept over restarts
     /// and changes of codec, so that neither makes a replay open.
@@ -69,6 +70,7 @@ impl Default for State {
             keys: KeyRing::new(),
             sif_trailer: Vec::new(),
             iv_prefix: None,
+            iv_floor: 0,
             peer_confirmed: false,
             openers: Vec::new(),
             counters: DecryptCounters::default(),
@@ -103,6 +105,13 @@ impl State {
             opener.set_iv_prefix(prefix);
         }
         self.iv_prefix = prefix;
+    }
+
+    pub(super) fn set_iv_floor(&mut self, counter: u32) {
+        for (_, opener) in &mut self.openers {
+            opener.set_iv_floor(counter);
+        }
+        self.iv_floor = counter;
     }
 
     pub(super) fn set_peer_confirmed(&mut self, confirmed: bool) {
@@ -197,6 +206,7 @@ impl State {
         *opener.keys() = self.keys.clone();
         opener.set_sif_trailer(self.sif_trailer.clone());
         opener.set_iv_prefix(self.iv_prefix);
+        opener.set_iv_floor(self.iv_floor);
         opener.set_peer_confirmed(self.peer_confirmed);
         opener
     }
