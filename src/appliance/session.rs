@@ -505,6 +505,8 @@ impl Session<'_> {
                 }
                 Action::Send(sending) => self.call.command(Command::Send(translate::mode(sending))),
                 Action::Stop { sid } => self.call.command(Command::Stop { sid }),
+                // A foreign room asks for nothing else.
+                _ => {}
             }
         }
     }

@@ -8,8 +8,9 @@ use core::time::Duration;
 
 use roomseal_e2ee::OpenCounters;
 
+use crate::action::{Action, Opening, Play, Sending};
 use crate::report::{self, Report};
-use crate::roster::{Medium, Participant, Roster, Source};
+use crate::roster::{Medium, Participant, Roster};
 use crate::verification::Watched;
 
 pub use verdict::{Circumstances, ForeignVerdict};
@@ -23,28 +24,6 @@ pub enum Requirement {
     Open,
     /// Send sealed only, play only what opens.
     Sealed,
-}
-
-/// What may leave this box.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sending {
-    /// Clear frames, declared clear.
-    Clear,
-    /// Nothing: sealed frames are required and this box has no key of its own.
-    NothingWithoutKey,
-    /// Nothing: not in the room.
-    NothingOutside,
-    /// Sealed frames, declared sealed.
-    Sealed,
-}
-
-/// What may be played of a track.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Opening {
-    /// Frames that open, and clear ones.
-    AllowClear,
-    /// Only frames that open.
-    Required,
 }
 
 /// What happened.
@@ -82,37 +61,6 @@ pub enum Event {
     Participants(Vec<Participant>),
     /// What this box asks of every frame has changed.
     Require(Requirement),
-}
-
-/// What to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Open and play a track with a new opening element, whose counters begin at zero.
-    Play(Play),
-    /// From now on only this may leave; what is published under another declaration is published anew.
-    Send(Sending),
-    /// Stop playing a track.
-    Stop {
-        /// Which track.
-        sid: String,
-    },
-}
-
-/// A track to be played.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Play {
-    /// Which track.
-    pub sid: String,
-    /// Whose keys open it.
-    pub identity: String,
-    /// What to call its owner.
-    pub called: String,
-    /// Where it comes from.
-    pub source: Source,
-    /// Sound or picture.
-    pub medium: Medium,
-    /// What may be played.
-    pub opening: Opening,
 }
 
 /// The call, as far as this box knows and decides it.
@@ -282,6 +230,7 @@ impl ForeignRoom {
                 source: track.source,
                 medium: track.medium,
                 opening,
+                rules: None,
             }));
         }
     }

@@ -33,16 +33,31 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod action;
+pub mod call;
+mod confirm;
+mod follow;
 mod foreign;
+mod hidden;
+mod hosting;
+mod member;
+mod nonces;
 mod report;
 mod roster;
 mod shield;
 mod verification;
 
-pub use foreign::{
-    Action, Circumstances, Event, ForeignRoom, ForeignVerdict, Opening, Play, Requirement, Sending,
-};
+pub use action::{Action, Announcement, Denied, Opening, Play, Rules, Sending};
+pub use call::Meeting;
+pub use confirm::{Bytes, Instance, IvPrefix};
+pub use follow::Invitation;
+pub use foreign::{Circumstances, Event, ForeignRoom, ForeignVerdict, Requirement};
+pub use hosting::{By, COUNTDOWN, DENIED, SEARCH};
+pub use nonces::{LIVE, PERIOD};
 pub use report::{ParticipantReport, Report, TrackReport};
 pub use roster::{Declared, Kind, Medium, Participant, Source, Track};
-pub use shield::Shield;
+pub use shield::{Presence, Shield, View};
 pub use verification::{FRESH, Refusal, Verification};
+
+/// The topic of the data messages by which members of a Roomseal meeting understand each other.
+pub const TOPIC: &str = "roomseal";

@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::foreign::Sending;
+use crate::action::Sending;
 use crate::roster::{Declared, Kind, Participant, Roster, Source, Track};
 use crate::verification::{Refusal, Verification, Watched};
 
@@ -96,6 +96,13 @@ pub(crate) fn report<'a>(
         sending,
         sending_text: match sending {
             Sending::Clear => "leaves clear: end-to-end encryption is not required",
+            Sending::NothingAlone => {
+                "nothing leaves: nobody else in the meeting has been heard yet"
+            }
+            Sending::NothingUnvouched => {
+                "nothing leaves: this meeting was announced as sealed, and no host has confirmed that it is not"
+            }
+            Sending::NothingYet => "nothing leaves: waiting for the host",
             Sending::NothingOutside => "nothing leaves: not in the room",
             Sending::NothingWithoutKey => {
                 "nothing leaves: this box has no key; give it the meeting's passphrase or key"

@@ -124,6 +124,73 @@ impl Shield {
     }
 }
 
+/// All that the shield of a Roomseal meeting depends on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// The box itself is broken, or a frame left clear while encryption was on.
+    pub fault: bool,
+    /// A press was refused less than 2 s ago.
+    pub denied: bool,
+    /// The secret here is not the meeting's, or there is none and a policy needs one.
+    pub wrong_key: bool,
+    /// Whether this member is in a meeting, or on its way.
+    pub presence: Presence,
+    /// The policy in force; `None`: not known, or not to be believed yet.
+    pub on: Option<bool>,
+    /// How many others are not sealed although encryption is on.
+    pub unsealed: usize,
+    /// How many others are being verified.
+    pub pending: usize,
+    /// How many others are verified.
+    pub verified: usize,
+    /// The service holds the secret, or nobody has checked who the host is.
+    pub by_service: bool,
+    /// Not provisioned.
+    pub set_up: bool,
+    /// An update is under way.
+    pub updating: bool,
+}
+
+/// Whether this member is in a meeting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Presence {
+    /// No meeting.
+    #[default]
+    Outside,
+    /// On the way in, or back.
+    Coming,
+    /// In the room.
+    Inside,
+}
+
+impl View {
+    /// What the shield shows: the first of [`Shield::ALL`] that fits.
+    pub fn shield(&self) -> Shield {
+        let inside = self.presence == Presence::Inside;
+        let on = inside && self.on == Some(true);
+        let fits = |shield: &Shield| match shield {
+            Shield::Fault => self.fault,
+            Shield::Denied => self.denied,
+            Shield::WrongKey => inside && self.wrong_key,
+            Shield::UnsealedPeer => on && self.unsealed > 0,
+            Shield::Sealing => on && self.pending > 0,
+            Shield::Waiting => on && self.verified == 0,
+            Shield::SealedByService => on && self.by_service,
+            Shield::Sealed => on,
+            Shield::Open => inside && self.on == Some(false),
+            // In the room without a policy that counts, a member is still on its way into the meeting.
+            Shield::Connecting => self.presence != Presence::Outside,
+            Shield::SetUp => self.set_up,
+            Shield::Updating => self.updating,
+            Shield::Dark => true,
+        };
+        Shield::ALL
+            .into_iter()
+            .find(fits)
+            .expect("the last of them always fits")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +199,63 @@ mod tests {
     fn every_state_is_listed_once_in_the_order_in_which_it_is_looked_for() {
         assert!(Shield::ALL.is_sorted_by(|a, b| a < b));
         assert_eq!(Shield::ALL.last(), Some(&Shield::default()));
+    }
+
+    const SEALED: View = View {
+        fault: false,
+        denied: false,
+        wrong_key: false,
+        presence: Presence::Inside,
+        on: Some(true),
+        unsealed: 0,
+        pending: 0,
+        verified: 1,
+        by_service: false,
+        set_up: false,
+        updating: false,
+    };
+
+    #[test]
+    fn the_first_that_fits_is_shown() {
+        use Shield::*;
+        let mut view = SEALED;
+        assert_eq!(view.shield(), Sealed);
+        type Step = (fn(&mut View), Shield);
+        let steps: [Step; 6] = [
+            (|view| view.by_service = true, SealedByService),
+            (|view| view.verified = 0, Waiting),
+            (|view| view.pending = 1, Sealing),
+            (|view| view.unsealed = 1, UnsealedPeer),
+            (|view| view.wrong_key = true, WrongKey),
+            (|view| view.denied = true, Denied),
+        ];
+        for (step, shown) in steps {
+            step(&mut view);
+            assert_eq!(view.shield(), shown);
+        }
+        view.fault = true;
+        assert_eq!(view.shield(), Fault);
+    }
+
+    #[test]
+    fn green_takes_a_meeting_and_a_policy_that_says_on() {
+        for presence in [Presence::Outside, Presence::Coming, Presence::Inside] {
+            for on in [None, Some(false), Some(true)] {
+                let view = View {
+                    presence,
+                    on,
+                    ..SEALED
+                };
+                let both = presence == Presence::Inside && on == Some(true);
+                assert_eq!(view.shield().is_green(), both, "{view:?}");
+            }
+        }
+        assert_eq!(View::default().shield(), Shield::Dark);
+        let set_up = View {
+            set_up: true,
+            ..View::default()
+        };
+        assert_eq!(set_up.shield(), Shield::SetUp);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use roomseal_e2ee::OpenCounters;
 
-use crate::foreign::Opening;
+use crate::action::Opening;
 
 /// How long a verdict holds without a frame that renews it.
 pub const FRESH: Duration = Duration::from_secs(5);
@@ -55,6 +55,7 @@ pub(crate) struct Watched {
     counters: OpenCounters,
     opened_at: Option<Duration>,
     clear_at: Option<Duration>,
+    seen_at: Option<Duration>,
     refused: Option<(Refusal, Duration)>,
 }
 
@@ -66,6 +67,7 @@ impl Watched {
             counters: OpenCounters::default(),
             opened_at: None,
             clear_at: None,
+            seen_at: None,
             refused: None,
         }
     }
@@ -88,12 +90,46 @@ impl Watched {
         if grown.by(|c| c.opened) > 0 {
             self.opened_at = Some(now);
         }
-        if grown.by(|c| c.clear) > 0 && self.opening == Opening::AllowClear {
+        if grown.by(|c| c.opened) + grown.by(OpenCounters::refused)
+            > grown.by(|c| c.server_injected)
+        {
+            self.seen_at = Some(now);
+        }
+        if grown.by(|c| c.clear) > 0 && self.opening != Opening::Required {
             self.clear_at = Some(now);
         }
         if let Some(refusal) = grown.refusal(self.opening) {
             self.refused = Some((refusal, now));
         }
+    }
+
+    /// Opened by other rules from now on; clear frames that were rightly played so far say nothing about those to come.
+    pub(crate) fn reopen(&mut self, opening: Opening) {
+        if opening == Opening::Required && self.opening != opening {
+            self.clear_at = None;
+        }
+        self.opening = opening;
+    }
+
+    /// Whether clear frames were played a moment ago.
+    pub(crate) fn plays_clear(&self, now: Duration) -> bool {
+        self.clear_at
+            .is_some_and(|at| now.saturating_sub(at) <= FRESH)
+    }
+
+    /// When frames last arrived, those of the service apart.
+    pub(crate) fn seen_at(&self) -> Option<Duration> {
+        self.seen_at
+    }
+
+    /// When a frame last opened.
+    pub(crate) fn opened_at(&self) -> Option<Duration> {
+        self.opened_at
+    }
+
+    /// Why frames were last refused, and when.
+    pub(crate) fn refused(&self) -> Option<(Refusal, Duration)> {
+        self.refused
     }
 
     /// Where the track stands at `now`.
@@ -143,7 +179,7 @@ impl Grown {
     fn refusal(&self, opening: Opening) -> Option<Refusal> {
         let clear = match opening {
             Opening::Required => self.by(|c| c.clear),
-            Opening::AllowClear => 0,
+            Opening::AllowClear | Opening::Grace => 0,
         };
         let pick = |reasons: &[(u64, Refusal)]| {
             reasons

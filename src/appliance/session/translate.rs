@@ -96,6 +96,7 @@ pub(super) fn play(play: meeting::Play) -> Played {
         },
         mode: match play.opening {
             meeting::Opening::AllowClear => OpenMode::AllowClear,
+            meeting::Opening::Grace => OpenMode::Grace,
             meeting::Opening::Required => OpenMode::Require,
         },
     }
@@ -113,7 +114,11 @@ pub(super) fn mode(sending: Sending) -> SealMode {
     match sending {
         Sending::Clear => SealMode::Clear,
         Sending::Sealed => SealMode::Seal,
-        Sending::NothingOutside | Sending::NothingWithoutKey => SealMode::Hold,
+        Sending::NothingAlone
+        | Sending::NothingOutside
+        | Sending::NothingUnvouched
+        | Sending::NothingWithoutKey
+        | Sending::NothingYet => SealMode::Hold,
     }
 }
 

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use roomseal_e2ee::OpenCounters;
 
 use super::*;
-use crate::roster::{Declared, Kind, Track};
+use crate::roster::{Declared, Kind, Source, Track};
 use crate::verification::{FRESH, Refusal, Verification};
 
 fn seconds(seconds: u64) -> Duration {
@@ -357,6 +357,7 @@ proptest! {
                     Action::Send(sending) => {
                         prop_assert!(requirement == Requirement::Open || *sending != Sending::Clear);
                     }
+                    other => prop_assert!(false, "a foreign room asks for {other:?}"),
                 }
             }
             prop_assert!(requirement == Requirement::Open || room.sending() != Sending::Clear);

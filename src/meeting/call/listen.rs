@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the service, the transport and the others tell.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use roomseal_policy::{Chain, MessageKind, Policy, read_metadata};
+
+use super::{Event, Meeting, OwnTrack, Sent};
+use crate::action::{Action, Announcement, Sending};
+use crate::confirm::Confirm;
+use crate::member::{Member, Taken};
+use crate::roster::Participant;
+
+/// A service may announce more; they are not played.
+const MOST_FLOWING: usize = 4096;
+/// A member is answered no more often than this.
+const ANSWER: Duration = Duration::from_millis(250);
+/// A member is sent the chain no more often than this.
+const TEACH: Duration = Duration::from_secs(2);
+/// What LiveKit's data channels carry in one message for sure.
+const MOST_MESSAGE: usize = 14_000;
+/// Frames on their way through an element when it is told to seal are no leak.
+const ON_THE_WAY: Duration = Duration::from_secs(1);
+
+impl Meeting {
+    /// Takes what is told while this member is in the room.
+    pub(super) fn listen(
+        &mut self,
+        event: Event,
+        now: Duration,
+        actions: &mut Vec<Action>,
+        said: &mut Vec<Action>,
+    ) {
+        match event {
+            Event::Participants(participants) => self.listen_participants(participants, now),
+            Event::Metadata(text) => self.listen_metadata(text),
+            Event::Said { from, text } => self.listen_to(&from, &text, now, actions, said),
+            Event::Sent(sent) => self.listen_sent(sent, now),
+            Event::Resumed => self.resume(now),
+            other => self.listen_media(other, now),
+        }
+    }
+
+    fn listen_media(&mut self, event: Event, now: Duration) {
+        let Some(inside) = &mut self.inside else {
+            return;
+        };
+        match event {
+            Event::Counted { sid, counters } => {
+                if let Some(playing) = inside.playing.get_mut(&sid) {
+                    playing.watched.count(counters, now);
+                }
+            }
+            Event::Ended { sid } => inside.flowing.retain(|flowing| *flowing != sid),
+            Event::Flowing { sid }
+                if !inside.flowing.contains(&sid) && inside.flowing.len() < MOST_FLOWING =>
+            {
+                inside.flowing.push(sid);
+            }
+            Event::Publishing { tracks, data } => {
+                let named = |tracks: &[OwnTrack]| -> Vec<_> {
+                    tracks
+                        .iter()
+                        .map(|track| (track.sid.clone(), track.source, track.iv))
+                        .collect()
+                };
+                inside.dirty |= named(&inside.tracks) != named(&tracks) || inside.data != data;
+                inside.tracks = tracks;
+                inside.data = data;
+            }
+            _ => {}
+        }
+    }
+
+    /// The session goes on; what was said before may have been held back, so clear frames wait for a new echo.
+    pub(super) fn resume(&mut self, now: Duration) {
+        let nonce = self.nonce();
+        if let Some(inside) = &mut self.inside {
+            inside.resumed = now;
+            inside.nonces.clear();
+            inside.nonces.issue(nonce, now);
+            inside.dirty = true;
+        }
+    }
+
+    pub(super) fn listen_participants(&mut self, participants: Vec<Participant>, now: Duration) {
+        let Some(inside) = &mut self.inside else {
+            return;
+        };
+        for participant in participants {
+            let identity = participant.identity.clone();
+            if identity == inside.me {
+                continue;
+            }
+            if participant.present {
+                inside.arrived.entry(identity.clone()).or_insert(now);
+                inside.hidden.listed(&identity);
+            } else {
+                inside.arrived.remove(&identity);
+                inside.removed.remove(&identity);
+                inside.dirty |= inside.members.get(&identity).is_some();
+                inside.members.left(&identity);
+            }
+            inside.roster.update(participant);
+        }
+    }
+
+    pub(super) fn listen_metadata(&mut self, text: String) {
+        let message = read_metadata(&text);
+        if let Some(message) = &message {
+            self.listen_chain(message);
+        }
+        let hosts = self.follow.hosts();
+        let room = &self.settings.invitation.room;
+        let Some(inside) = &mut self.inside else {
+            return;
+        };
+        inside.shown.clear();
+        // Only who may write them has to know what is in them.
+        if self.settings.host.is_some()
+            && let Some(chain) = message.and_then(|text| Chain::begin(&text, room, &hosts).ok())
+        {
+            let hashes = chain.policies().into_iter().map(Policy::hash);
+            inside.shown.extend(hashes);
+        }
+        inside.metadata = text;
+    }
+
+    pub(super) fn listen_chain(&mut self, text: &str) {
+        // What is refused has no effect, and nobody can be blamed for it: the service may have altered it.
+        let _refused = self.follow.learn(text);
+    }
+
+    fn listen_sent(&mut self, sent: Sent, now: Duration) {
+        let sealing = self.sending == Sending::Sealed;
+        let Some(inside) = &mut self.inside else {
+            return;
+        };
+        // Totals that went back belong to new elements, which count from zero.
+        let before = inside.sent.clear;
+        let grown = sent.clear.checked_sub(before).unwrap_or(sent.clear);
+        let settled = inside
+            .sealed_since
+            .is_some_and(|since| now.saturating_sub(since) > ON_THE_WAY);
+        if sealing && settled && grown > 0 {
+            inside.leaked = Some(now);
+        }
+        inside.sent = sent;
+    }
+
+    fn listen_to(
+        &mut self,
+        from: &str,
+        text: &str,
+        now: Duration,
+        actions: &mut Vec<Action>,
+        said: &mut Vec<Action>,
+    ) {
+        let Some(inside) = &self.inside else { return };
+        if from == inside.me {
+            return;
+        }
+        match MessageKind::of(text) {
+            MessageKind::Chain => self.listen_chain(text),
+            MessageKind::Vouch => {
+                let _refused = self.follow.vouch(text, inside.nonces.iter());
+            }
+            MessageKind::Other => {
+                let confirm = self
+                    .settings
+                    .secret
+                    .as_ref()
+                    .and_then(|secret| Confirm::read(text, from, secret));
+                if let Some(confirm) = confirm {
+                    self.listen_confirm(confirm, now, actions, said);
+                }
+            }
+        }
+    }
+
+    fn listen_confirm(
+        &mut self,
+        confirm: Confirm,
+        now: Duration,
+        actions: &mut Vec<Action>,
+        said: &mut Vec<Action>,
+    ) {
+        let Some(inside) = &mut self.inside else {
+            return;
+        };
+        let (from, ask) = (confirm.identity.clone(), confirm.ask);
+        let follows = confirm.policy;
+        match inside
+            .members
+            .take(confirm, &inside.me, &inside.nonces, now)
+        {
+            Taken::Ignored => return,
+            Taken::Nonce => {}
+            Taken::Proven => self.listen_proven(&from, now, actions),
+        }
+        if ask {
+            self.answer(&from, now, said);
+        }
+        let own = self.policy().map(Policy::hash);
+        let ahead = follows
+            .zip(own)
+            .is_some_and(|(theirs, own)| self.follow.continues(&theirs, &own));
+        if follows != own && !ahead {
+            self.teach(&from, now, said);
+        }
+    }
+
+    /// What a live member's newest confirm says beside what it follows.
+    fn listen_proven(&mut self, from: &str, now: Duration, actions: &mut Vec<Action>) {
+        let Some(inside) = &mut self.inside else {
+            return;
+        };
+        let Some(proven) = inside.members.live(from, now) else {
+            return;
+        };
+        let listed =
+            |identity: &str| identity == inside.me || inside.arrived.contains_key(identity);
+        let unlisted: Vec<&str> = core::iter::once(from)
+            .chain(proven.heard.iter().map(String::as_str))
+            .filter(|identity| !listed(identity))
+            .collect();
+        inside.hidden.heard(from, unlisted.into_iter(), now);
+        if let Some(stay) = &proven.stay
+            && self.hosting.stays(&inside.me, stay)
+        {
+            inside.dirty = true;
+            actions.push(Action::Announce(Announcement::OffCancelled));
+        }
+        let counted = self.hosting.is_counting();
+        if let Some(left) = self.hosting.told(from, proven.ending, now) {
+            let by = inside
+                .roster
+                .iter()
+                .find(|other| other.identity == from)
+                .map_or(from, Participant::called)
+                .into();
+            actions.push(Action::Announce(Announcement::OffSoon { by, left }));
+        } else if counted && !self.hosting.is_counting() {
+            actions.push(Action::Announce(Announcement::OffCancelled));
+        }
+    }
+
+    /// Tells one member at once what all hear every ten seconds.
+    fn answer(&mut self, from: &str, now: Duration, said: &mut Vec<Action>) {
+        let Some(member) = self.member(from) else {
+            return;
+        };
+        let lately = |at: Duration| now.saturating_sub(at) < ANSWER;
+        if member.answered.is_some_and(lately) {
+            return;
+        }
+        member.answered = Some(now);
+        self.confirm_to(alloc::vec![from.into()], now, said);
+        self.vouch_to(from, said);
+    }
+
+    /// Sends the chain to a member that does not follow what we do.
+    fn teach(&mut self, from: &str, now: Duration, said: &mut Vec<Action>) {
+        let Some(messages) = self
+            .follow
+            .chain()
+            .map(|chain| chain.messages(MOST_MESSAGE))
+        else {
+            return;
+        };
+        let Some(member) = self.member(from) else {
+            return;
+        };
+        if member
+            .taught
+            .is_some_and(|at| now.saturating_sub(at) < TEACH)
+        {
+            return;
+        }
+        member.taught = Some(now);
+        said.extend(messages.into_iter().map(|text| Action::Say {
+            to: alloc::vec![from.into()],
+            text,
+        }));
+    }
+
+    fn member(&mut self, identity: &str) -> Option<&mut Member> {
+        self.inside.as_mut()?.members.get_mut(identity)
+    }
+}
