@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use roomseal_policy::{
-    Certificate, Chain, HostCheck, Link, MeetingPassphrase, MemberNonce, Merged, MessageKind, RoomCode,
-    RoomName, Vouch, read_metadata, write_metadata,
+    Certificate, Chain, HostCheck, Link, MeetingPassphrase, MemberNonce, Merged, MessageKind,
+    RoomCode, RoomName, Vouch, read_metadata, write_metadata,
 };
 
 /// A chain message of the seeds; no other policy of its chain is signed anywhere.
