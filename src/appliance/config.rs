@@ -4,6 +4,7 @@
 //! Every key is explained in `roomseal.sample.toml`. Secrets stand in files of their own ([`crate::secret`]).
 
 mod file;
+mod listen;
 mod overrides;
 mod resolve;
 mod source;
@@ -16,6 +17,7 @@ use roomseal_e2ee::{FrameKey, KeyIndex, KeyRing};
 use roomseal_panel::FileError;
 use roomseal_service::livekit::{self, ServerUrl, TokenSource, Trust};
 
+pub use listen::{Listen, NotListening};
 pub use overrides::Overrides;
 pub(crate) use resolve::{Held, RAW_KEY_ADVICE, RAW_KEY_PROBLEM, passphrase_key, raw_key};
 pub use source::{Camera, Microphone, Screen, Speaker};
@@ -47,6 +49,8 @@ pub struct Config {
     pub screen: ScreenSetting,
     /// What is kept of the others.
     pub recording: Recording,
+    /// The front-panel page.
+    pub panel_page: PanelPage,
     /// What is logged.
     pub log: Log,
     /// What is allowed and unwise, in words for the person who wrote the file.
@@ -203,6 +207,15 @@ pub struct Recording {
     pub directory: Option<PathBuf>,
     /// A PNG of each remote picture this often; needs a directory.
     pub snapshots: Option<Duration>,
+}
+
+/// The front-panel page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PanelPage {
+    /// Where it listens.
+    pub listen: Listen,
+    /// Whether that was asked for: then the box does not start without it.
+    pub required: bool,
 }
 
 /// What is logged, and how.

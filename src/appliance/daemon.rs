@@ -8,8 +8,10 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::cli::Prepared;
+use crate::config::{Listen, PanelPage};
 use crate::control;
 use crate::logging;
+use crate::page::Page;
 use crate::session::{self, Muted, Pulses};
 use crate::status::{Publisher, Status, socket, view};
 use crate::supervise::{Stop, Supervisor};
@@ -86,6 +88,20 @@ async fn compose(prepared: Prepared) -> Result<(), anyhow::Error> {
             ),
         }
     }
+    match page(&config.panel_page).await? {
+        Some(page) => {
+            status.update(|status| status.page = Some(page.address()));
+            tracing::info!("front-panel page: {}", page.address());
+            let serving = page.serve(
+                status.watch(),
+                status.renewals(),
+                control.clone(),
+                stop.clone(),
+            );
+            supervisor.task("page", serving);
+        }
+        None => tracing::info!("no front-panel page"),
+    }
     // journald keeps events, not views.
     if std::env::var_os("JOURNAL_STREAM").is_none() {
         supervisor.task("terminal", view::show(status.watch(), stop.clone()));
@@ -110,6 +126,26 @@ async fn compose(prepared: Prepared) -> Result<(), anyhow::Error> {
     supervisor.ready("running");
     supervisor.run().await?;
     Ok(())
+}
+
+/// The page, if there is to be one.
+async fn page(config: &PanelPage) -> Result<Option<Page>, anyhow::Error> {
+    let Listen::At(address) = config.listen else {
+        return Ok(None);
+    };
+    match Page::bind(address).await {
+        Ok(page) => Ok(Some(page)),
+        Err(error) if config.required => {
+            Err(error).with_context(|| {
+                format!("the front-panel page cannot listen on {address}; name another with --panel-page, or none")
+            })
+        }
+        // Two boxes on one machine are a test set-up: the second goes on without a page.
+        Err(error) => {
+            tracing::warn!(%address, %error, "no front-panel page: name another address with --panel-page");
+            Ok(None)
+        }
+    }
 }
 
 async fn leave_after(duration: Duration, stop: Stop) -> Result<(), anyhow::Error> {

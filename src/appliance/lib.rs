@@ -13,6 +13,7 @@ pub mod control;
 pub mod daemon;
 pub mod hygiene;
 pub mod logging;
+pub mod page;
 pub mod roster;
 pub mod secret;
 pub mod session;

@@ -575,8 +575,8 @@ impl Session<'_> {
             status.sending = report.sending_text.to_owned();
             status.local_tracks = local_tracks;
             status.participants = participants;
-            status.shield = shield;
         });
+        self.status.judged(shield);
     }
 
     fn shield(&self) -> Shield {

@@ -4,6 +4,7 @@
 //! The daemon holds a [`Publisher`] and changes the status in place; every view holds a `watch::Receiver`. The socket
 //! ([`socket`]) speaks one JSON object per line; [`view`] draws the same value on a terminal.
 
+mod renewals;
 mod said;
 pub mod screen;
 pub mod socket;
@@ -14,6 +15,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+pub use renewals::Renewals;
 pub use said::{Happening, Shield};
 
 /// Everything a view shows. The JSON names are the field names in kebab-case.
@@ -152,18 +154,24 @@ pub struct Trouble {
 
 /// Keeps the status and wakes the views when it changes.
 #[derive(Clone, Debug)]
-pub struct Publisher(watch::Sender<Status>);
+pub struct Publisher {
+    status: watch::Sender<Status>,
+    renewals: Renewals,
+}
 
 impl Publisher {
     /// Starts with `status`; the version is filled in.
     pub fn new(mut status: Status) -> Self {
         status.version = env!("CARGO_PKG_VERSION").to_owned();
-        Self(watch::Sender::new(status))
+        Self {
+            status: watch::Sender::new(status),
+            renewals: Renewals::default(),
+        }
     }
 
     /// Changes the status in place; views wake only if it differs afterwards.
     pub fn update(&self, change: impl FnOnce(&mut Status)) {
-        self.0.send_if_modified(|status| {
+        self.status.send_if_modified(|status| {
             let before = status.clone();
             change(status);
             *status != before
@@ -205,9 +213,20 @@ impl Publisher {
         });
     }
 
+    /// Says what the shield is, and that it was looked at just now.
+    pub fn judged(&self, shield: Shield) {
+        self.renewals.renew();
+        self.update(|status| status.shield = shield);
+    }
+
+    /// When the shield was looked at last, for views that may only show what is renewed.
+    pub fn renewals(&self) -> Renewals {
+        self.renewals.clone()
+    }
+
     /// A view on the status.
     pub fn watch(&self) -> watch::Receiver<Status> {
-        self.0.subscribe()
+        self.status.subscribe()
     }
 }
 

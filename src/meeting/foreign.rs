@@ -55,7 +55,7 @@ pub enum Event {
     },
     /// Out of the room; nothing that was known still holds.
     Left,
-    /// Whether this box has a key to send with.
+    /// Whether this box has a key to send with; said again when its keys were replaced.
     OwnKey(bool),
     /// These came, changed or left (from the service); this box itself may be among them.
     Participants(Vec<Participant>),
@@ -122,6 +122,9 @@ impl ForeignRoom {
             Event::OwnKey(own_key) => {
                 self.own_key = own_key;
                 self.awaited.clear();
+                for (_, watched) in self.playing.values_mut() {
+                    watched.keys_replaced(now);
+                }
             }
             Event::Participants(participants) => self.update(participants),
             Event::Require(requirement) => {

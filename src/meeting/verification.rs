@@ -10,6 +10,9 @@ use crate::action::Opening;
 /// How long a verdict holds without a frame that renews it.
 pub const FRESH: Duration = Duration::from_secs(5);
 
+/// Counters that are read this soon after new keys were given still count frames that met the old ones.
+const SETTLING: Duration = Duration::from_millis(500);
+
 /// Where a track stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verification {
@@ -57,6 +60,8 @@ pub(crate) struct Watched {
     clear_at: Option<Duration>,
     seen_at: Option<Duration>,
     refused: Option<(Refusal, Duration)>,
+    /// Until when refusals may still be those of keys that were replaced.
+    settled_at: Duration,
 }
 
 impl Watched {
@@ -69,6 +74,7 @@ impl Watched {
             clear_at: None,
             seen_at: None,
             refused: None,
+            settled_at: Duration::ZERO,
         }
     }
 
@@ -78,6 +84,13 @@ impl Watched {
 
     pub(crate) fn counters(&self) -> &OpenCounters {
         &self.counters
+    }
+
+    /// The keys were replaced at `now`: what the old ones opened and refused says nothing any more.
+    pub(crate) fn keys_replaced(&mut self, now: Duration) {
+        self.opened_at = None;
+        self.refused = None;
+        self.settled_at = now + SETTLING;
     }
 
     /// Takes the newest counters, as they stood at `now`.
@@ -98,7 +111,9 @@ impl Watched {
         if grown.by(|c| c.clear) > 0 && self.opening != Opening::Required {
             self.clear_at = Some(now);
         }
-        if let Some(refusal) = grown.refusal(self.opening) {
+        if let Some(refusal) = grown.refusal(self.opening)
+            && now >= self.settled_at
+        {
             self.refused = Some((refusal, now));
         }
     }
@@ -245,6 +260,27 @@ mod tests {
         counters.opened = 31;
         track.count(counters, at(1500));
         assert_eq!(track.verification(at(1500)), Verification::Verified);
+    }
+
+    #[test]
+    fn what_the_old_keys_refused_is_not_held_against_the_new_ones() {
+        let mut track = Watched::new(Opening::Required);
+        let mut counters = OpenCounters {
+            other_key: 20,
+            ..OpenCounters::default()
+        };
+        track.count(counters, at(1000));
+        track.keys_replaced(at(1100));
+        // Two frames were on their way to the old keys.
+        counters.other_key = 22;
+        counters.opened = 5;
+        track.count(counters, at(1250));
+        assert_eq!(track.verification(at(1250)), Verification::Verified);
+        assert_eq!(track.refused_beside(at(1250)), None);
+        // New keys that are wrong too are told soon.
+        counters.other_key = 30;
+        track.count(counters, at(1750));
+        assert_eq!(track.refused_beside(at(1750)), Some(Refusal::OtherKey));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use roomseal_panel::Board;
 
 use super::{Failure, Prepared, invite};
-use crate::config::{Camera, Config, Held, Microphone, Overrides, Screen, Speaker};
+use crate::config::{Camera, Config, Held, Listen, Microphone, Overrides, Screen, Speaker};
 
 /// Arguments of `roomseal guest`.
 #[derive(Debug, clap::Args)]
@@ -60,6 +60,7 @@ impl GuestArgs {
         overrides.microphone.get_or_insert(Microphone::None);
         overrides.speaker.get_or_insert(Speaker::None);
         overrides.screen.get_or_insert(Screen::None);
+        overrides.panel_page.get_or_insert(Listen::None);
         if overrides.identity.is_none() {
             overrides.identity = Some(invite::fresh_identity()?);
         }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::LogFormat;
+use super::listen::Listen;
 use super::source::{Camera, Microphone, Screen, Speaker};
 
 /// A value with its place, if it is given.
@@ -22,6 +23,8 @@ pub(super) struct File {
     pub(super) speaker: SpeakerTable,
     pub(super) screen: ScreenTable,
     pub(super) recording: RecordingTable,
+    #[serde(rename = "panel-page")]
+    pub(super) panel_page: PanelPageTable,
     pub(super) log: LogTable,
 }
 
@@ -113,6 +116,12 @@ pub(super) struct ScreenTable {
 pub(super) struct RecordingTable {
     pub(super) directory: Given<String>,
     pub(super) snapshot_seconds: Given<u64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct PanelPageTable {
+    pub(super) listen: Given<Listen>,
 }
 
 #[derive(Default, Deserialize)]

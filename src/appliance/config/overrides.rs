@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use super::listen::Listen;
 use super::source::{Camera, Microphone, Screen, Speaker};
 
 /// Options of the command line that stand over the configuration file.
@@ -88,6 +89,9 @@ pub struct Overrides {
     /// Write a PNG of each remote picture this often (needs --record)
     #[arg(long, value_name = "SECONDS", help_heading = "Media", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub snapshots: Option<u64>,
+    /// Where the front-panel page listens: 127.0.0.1:PORT, or none
+    #[arg(long, value_name = "ADDRESS", help_heading = "Other")]
+    pub panel_page: Option<Listen>,
     /// error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", help_heading = "Other")]
     pub log_level: Option<tracing::Level>,

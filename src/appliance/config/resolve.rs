@@ -14,7 +14,9 @@ use roomseal_service::livekit::Token;
 use toml::Spanned;
 
 use super::file::{self, File, Given};
-use super::{Config, ConfigError, Log, LogFormat, Overrides, Speaker, SpeakerSetting};
+use super::{
+    Config, ConfigError, Listen, Log, LogFormat, Overrides, PanelPage, Speaker, SpeakerSetting,
+};
 use crate::secret::{self, Secret};
 
 pub(crate) use keys::{RAW_KEY_ADVICE, RAW_KEY_PROBLEM, passphrase_key, raw_key};
@@ -64,6 +66,16 @@ pub(super) fn resolve(text: &Text<'_>, over: &Overrides) -> Result<Config, Confi
     });
     let screen = text.screen(file.screen, over)?;
     let recording = text.recording(file.recording, over)?;
+    let (listen, origin) = pick(
+        over.panel_page,
+        "--panel-page",
+        file.panel_page.listen,
+        Listen::default,
+    );
+    let panel_page = PanelPage {
+        listen,
+        required: !matches!(origin, Origin::Default),
+    };
     Ok(Config {
         name,
         board,
@@ -77,6 +89,7 @@ pub(super) fn resolve(text: &Text<'_>, over: &Overrides) -> Result<Config, Confi
         },
         screen,
         recording,
+        panel_page,
         log: log(file.log, over),
         warnings,
     })

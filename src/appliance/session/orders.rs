@@ -12,7 +12,7 @@ use roomseal_service::livekit::TokenSource;
 use super::mute::{self, By};
 use super::{BEAT, Pulses, Session, Setup};
 use crate::control::{Command, Medium, Order, Orders, Origin, Reply, Switch};
-use crate::status::{Connection, Publisher};
+use crate::status::{Connection, Publisher, Shield};
 use crate::supervise::Stop;
 
 /// Where the box goes after an order.
@@ -145,6 +145,7 @@ pub(super) async fn outside(
         let order = tokio::select! {
             () = stop.asked() => return false,
             _ = beat.tick() => {
+                status.judged(Shield::outside());
                 pulses.media.beat();
                 pulses.signalling.beat();
                 continue;

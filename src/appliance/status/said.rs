@@ -36,7 +36,7 @@ impl Shield {
     pub fn outside() -> Self {
         Self {
             state: roomseal_meeting::Shield::Dark.word().to_owned(),
-            text: "Not in a meeting.".to_owned(),
+            text: "Nothing is sent from here, and nothing is played.".to_owned(),
             reasons: Vec::new(),
         }
     }

@@ -99,7 +99,11 @@ impl ForeignRoom {
                     Vec::new(),
                 )
             } else {
-                (Shield::Dark, "Not in a meeting.", Vec::new())
+                (
+                    Shield::Dark,
+                    "Nothing is sent from here, and nothing is played.",
+                    Vec::new(),
+                )
             };
         }
         if !required {

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where the front-panel page listens.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+
+/// The port of the page unless the configuration names another.
+const PORT: u16 = 8780;
+
+/// Where the front-panel page listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// At an address of loopback; port 0 is any free one.
+    At(SocketAddr),
+    /// There is no page.
+    None,
+}
+
+/// Neither an address of loopback nor `none`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotListening {
+    /// No address at all.
+    #[error("not an address; write 127.0.0.1:{PORT}, another port, or none")]
+    NoAddress,
+    /// An address that others reach.
+    #[error(
+        "the page is served on this machine only; write 127.0.0.1:{PORT}, and reach it from elsewhere with ssh -L {PORT}:127.0.0.1:{PORT}"
+    )]
+    NotLoopback,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self::At(SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)))
+    }
+}
+
+impl FromStr for Listen {
+    type Err = NotListening;
+
+    fn from_str(text: &str) -> Result<Self, NotListening> {
+        if text == "none" {
+            return Ok(Self::None);
+        }
+        let address: SocketAddr = text.parse().map_err(|_| NotListening::NoAddress)?;
+        if address.ip().is_loopback() {
+            Ok(Self::At(address))
+        } else {
+            Err(NotListening::NotLoopback)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Listen {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_listens_on_loopback_or_not_at_all() {
+        assert_eq!("none".parse(), Ok(Listen::None));
+        for good in ["127.0.0.1:8780", "127.0.0.1:0", "[::1]:80"] {
+            assert!(matches!(good.parse(), Ok(Listen::At(_))), "{good}");
+        }
+        for open in ["0.0.0.0:8780", "[::]:8780", "192.168.1.5:8780"] {
+            assert_eq!(open.parse::<Listen>(), Err(NotListening::NotLoopback));
+        }
+        for bad in ["", "8780", "localhost:8780", "127.0.0.1"] {
+            assert_eq!(bad.parse::<Listen>(), Err(NotListening::NoAddress));
+        }
+    }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The files of the page, part of the program: nothing on the disk can change them.
+
+/// A file and its media type.
+pub(super) type Asset = (&'static str, &'static [u8]);
+
+/// What `path` names.
+pub(super) fn find(path: &str) -> Option<Asset> {
+    ASSETS
+        .iter()
+        .find(|(name, _)| *name == path)
+        .map(|(_, asset)| *asset)
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+macro_rules! asset {
+    ($kind:expr, $file:literal) => {
+        ($kind, include_bytes!(concat!("../../web/panel/", $file)))
+    };
+}
+
+const ASSETS: &[(&str, Asset)] = &[
+    ("/", asset!(HTML, "index.html")),
+    ("/icon.svg", asset!(SVG, "icon.svg")),
+    ("/panel.css", asset!(CSS, "panel.css")),
+    ("/panel.js", asset!(SCRIPT, "panel.js")),
+    ("/connection.js", asset!(SCRIPT, "connection.js")),
+    ("/draw.js", asset!(SCRIPT, "draw.js")),
+    ("/words.js", asset!(SCRIPT, "words.js")),
+];

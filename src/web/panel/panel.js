@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// The front-panel page: draws what the box says, and passes on what people press.
+
+import { ask, listen } from './connection.js';
+import { drawShield, drawState, part } from './draw.js';
+import { SILENT, said } from './words.js';
+
+/** @typedef {import('./words.js').State} State */
+
+const buttons = {
+  microphone: part('mute-microphone', HTMLButtonElement),
+  camera: part('mute-camera', HTMLButtonElement),
+  leave: part('leave', HTMLButtonElement),
+};
+const keyForm = part('key-form', HTMLFormElement);
+const key = part('key', HTMLInputElement);
+const reply = part('reply', HTMLElement);
+
+/** @type {State | null} */
+let state = null;
+let forget = 0;
+
+listen((heard) => {
+  state = heard;
+  if (heard) drawState(heard);
+  else {
+    drawShield(SILENT, 'No word from the box');
+    part('connection', HTMLElement).dataset.where = 'outside';
+  }
+  document.body.classList.toggle('silent', heard === null);
+  drawButtons();
+});
+
+buttons.microphone.addEventListener('click', () => mute('microphone'));
+buttons.camera.addEventListener('click', () => mute('camera'));
+buttons.leave.addEventListener('click', () => wish({ do: state?.connection === 'outside' ? 'join' : 'leave' }));
+keyForm.addEventListener('submit', (event) => {
+  event.preventDefault();
+  const passphrase = key.value;
+  // It stays nowhere on the page.
+  keyForm.reset();
+  wish({ do: 'key', passphrase });
+});
+
+/** Says what is wanted, not "the other way": two presses on two pages must not cancel each other. @param {'microphone' | 'camera'} what */
+function mute(what) {
+  const muted = buttons[what].getAttribute('aria-pressed') === 'true';
+  wish({ do: 'mute', what, to: muted ? 'off' : 'on' });
+}
+
+/** @param {object} wanted */
+async function wish(wanted) {
+  const { text, good } = said(await ask(wanted));
+  reply.textContent = text;
+  reply.dataset.tone = good ? 'good' : 'bad';
+  clearTimeout(forget);
+  forget = setTimeout(() => { reply.textContent = ''; }, 8000);
+}
+
+function drawButtons() {
+  drawMute('microphone', 'Mute', 'Muted');
+  drawMute('camera', 'Camera off', 'Camera is off');
+  const outside = state?.connection === 'outside';
+  buttons.leave.disabled = state === null;
+  buttons.leave.classList.toggle('join', outside);
+  label(buttons.leave, outside ? 'Join' : 'Leave');
+}
+
+/** @param {'microphone' | 'camera'} what @param {string} open @param {string} closed */
+function drawMute(what, open, closed) {
+  const track = state?.['local-tracks'].find(({ source }) => source === what);
+  const button = buttons[what];
+  button.disabled = track === undefined;
+  button.setAttribute('aria-pressed', String(track?.muted ?? false));
+  label(button, track?.muted ? closed : open);
+}
+
+/** @param {HTMLButtonElement} button @param {string} text */
+function label(button, text) {
+  const place = button.querySelector('span');
+  if (place && place.textContent !== text) place.textContent = text;
+}
