@@ -42,6 +42,7 @@ fn message(from: &str, to: &str, text: String) -> Message {
         to: to.into(),
         text,
         made: Duration::ZERO,
+        follows: None,
     }
 }
 

@@ -137,6 +137,7 @@ fn take(world: &mut World, step: Step) {
                 to: "alice".into(),
                 text: forged(),
                 made: Duration::ZERO,
+                follows: None,
             };
             world.give("alice", "host", &message);
         }
@@ -286,7 +287,12 @@ fn no_short_sequence_of_lies_flatters_or_leaks() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(feature = "full") { 2000 } else { 120 }))]
+    #![proptest_config(ProptestConfig {
+        cases: if cfg!(feature = "full") { 2000 } else { 120 },
+        // What fails is printed in full; nothing is written beside the sources.
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn no_long_sequence_of_lies_flatters_or_leaks(

@@ -11,7 +11,7 @@ use roomseal_policy::PolicyHash;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::world::World;
+use crate::world::{Message, World};
 
 type Hash = [u8; 32];
 
@@ -30,8 +30,9 @@ pub(crate) struct Truth {
     /// The root that the invitation names.
     root: Option<Hash>,
     given: BTreeMap<String, BTreeSet<Hash>>,
-    /// When each (first) really said what the other (second) was given last.
-    heard: BTreeMap<(String, String), Duration>,
+    /// Of each (first) the newest confirm that the other (second) was given: when it was made, and what its maker
+    /// followed then.
+    heard: BTreeMap<(String, String), (Duration, Option<PolicyHash>)>,
     entered: BTreeMap<String, Duration>,
 }
 
@@ -99,9 +100,15 @@ impl Truth {
         given.extend(policies(text).into_iter().map(|policy| policy.hash));
     }
 
-    pub(crate) fn heard(&mut self, to: &str, from: &str, made: Duration) {
-        let last = self.heard.entry((from.into(), to.into())).or_default();
-        *last = made.max(*last);
+    pub(crate) fn heard(&mut self, to: &str, message: &Message) {
+        if !message.text.contains("\"confirm\"") {
+            return;
+        }
+        let key = (message.from.clone(), String::from(to));
+        let last = self.heard.entry(key).or_default();
+        if message.made >= last.0 {
+            *last = (message.made, message.follows);
+        }
     }
 
     pub(crate) fn entered(&mut self, name: &str, now: Duration) {
@@ -143,7 +150,7 @@ impl Truth {
     fn company(&self, name: &str, since: Duration) -> bool {
         self.heard
             .iter()
-            .any(|((_, to), made)| to == name && *made >= since)
+            .any(|((_, to), (made, _))| to == name && *made >= since)
     }
 }
 
@@ -179,10 +186,8 @@ pub(crate) fn judge(world: &World) -> Result<(), String> {
                 return fail("is green, and does not seal");
             }
             let hash = side.meeting.policy().map(|policy| policy.hash());
-            let with = world.sides.iter().any(|(other, theirs)| {
-                let heard = truth.heard.get(&(other.clone(), name.clone()));
-                let same = theirs.meeting.policy().map(|policy| policy.hash()) == hash;
-                other != name && same && heard.is_some_and(|made| *made >= recently)
+            let with = truth.heard.iter().any(|((_, to), (made, follows))| {
+                to == name && *made >= recently && *follows == hash
             });
             if !with {
                 return fail("is green, and nobody whom it hears follows the same policy");

@@ -71,6 +71,8 @@ pub(crate) struct Message {
     pub(crate) text: String,
     /// When it was really said.
     pub(crate) made: Duration,
+    /// What its sender really followed then.
+    pub(crate) follows: Option<PolicyHash>,
 }
 
 /// A frame as the service sees it.
@@ -320,12 +322,14 @@ impl World {
                         .filter(|other| everybody || to.iter().any(|to| to == other))
                         .map(String::from)
                         .collect();
+                    let follows = side.meeting.policy().map(roomseal_policy::Policy::hash);
                     for to in others {
                         let message = Message {
                             from: name.into(),
                             to,
                             text: text.clone(),
                             made: self.now,
+                            follows,
                         };
                         self.said.push(message.clone());
                         self.queue.push_back(message);
@@ -340,7 +344,7 @@ impl World {
     pub(crate) fn give(&mut self, to: &str, from: &str, message: &Message) {
         self.truth.delivered(to, &message.text);
         if from == message.from && to == message.to && self.said.contains(message) {
-            self.truth.heard(to, &message.from, message.made);
+            self.truth.heard(to, message);
         }
         let said = Event::Said {
             from: from.into(),
