@@ -21,7 +21,7 @@ use roomseal_e2ee::{Codec, FrameKey, KeyIndex, KeyRing};
 
 use crate::{
     capture::{Capture, CaptureConfig, CaptureEvent, TrackStats as LocalStats},
-    elements::{OpenMode, SealMode},
+    elements::{OpenMode, OpenRules, SealMode},
     present::{
         Person, Present, PresentConfig, PresentError, PresentEvent, RemoteTrackSpec, TrackSource,
         TrackStats,
@@ -116,6 +116,8 @@ pub enum Command {
     Send(SealMode),
     /// The key that is sealed with from now on.
     SendKey(KeyIndex, FrameKey),
+    /// Nothing is sealed any more until there is another key.
+    ForgetSendKey,
     /// Presents a track of which frames arrive ([`Event::Arrived`]).
     Play {
         /// The track.
@@ -130,12 +132,13 @@ pub enum Command {
         /// What opens its frames.
         keys: KeyRing,
     },
-    /// Plays other frames of a track from the next one on; its decoder and its picture stay.
-    Opening {
+    /// Opens the frames of a track by other rules from the next one on; its decoder and its picture
+    /// stay.
+    Open {
         /// `TR_...`.
         sid: String,
-        /// Which frames may be played.
-        mode: OpenMode,
+        /// The rules.
+        rules: OpenRules,
     },
     /// Sends a message to the others, on a data channel.
     Data {
@@ -466,10 +469,11 @@ impl Running {
             }
             Command::Send(mode) => self.capture.set_mode(mode),
             Command::SendKey(index, key) => self.capture.set_send_key(index, key),
+            Command::ForgetSendKey => self.capture.clear_send_key(),
             Command::Play { track, keys } => self.play(track, keys),
             // A track that is gone needs neither keys nor a mode.
             Command::Keys { sid, keys } => drop(self.present.set_keys(&sid, keys)),
-            Command::Opening { sid, mode } => drop(self.present.set_mode(&sid, mode)),
+            Command::Open { sid, rules } => drop(self.present.set_rules(&sid, rules)),
             Command::Data { reliable, bytes } => self.send_data(reliable, bytes),
             Command::Stop { sid } => self.stop(&sid),
             Command::People(members) => {

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use roomseal_e2ee::Codec;
+use roomseal_e2ee::{Codec, PREFIX_LEN};
 
 use crate::{
     budget::Limits,
@@ -99,6 +99,9 @@ pub struct TrackStats {
     pub held: u64,
     /// Encoded frames that could not be sealed and were dropped.
     pub dropped: u64,
+    /// What its IVs begin with, and a counter below which no later one is; `None` before the first
+    /// frame. Changes when another encoder takes over.
+    pub iv: Option<([u8; PREFIX_LEN], u32)>,
     /// Bitrate asked of the encoder, in bit/s.
     pub bitrate: u32,
     /// Bitrate handed on in the last second, in bit/s.

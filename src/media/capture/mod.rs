@@ -300,6 +300,15 @@ impl Capture {
         sealing.key = Some((index, key));
     }
 
+    /// Forgets the key: in mode *seal* nothing leaves until the next one is set.
+    pub fn clear_send_key(&self) {
+        let mut sealing = lock(&self.inner.sealing);
+        for track in &self.inner.tracks {
+            track.seal_no_more();
+        }
+        sealing.key = None;
+    }
+
     /// Says what may leave: nothing, sealed frames, or clear ones.
     pub fn set_mode(&self, mode: SealMode) {
         let mut sealing = lock(&self.inner.sealing);

@@ -265,6 +265,12 @@ impl Track {
         }
     }
 
+    pub(super) fn seal_no_more(&self) {
+        if let Some(line) = lock(&self.line).as_ref() {
+            line.seal.clear_send_key();
+        }
+    }
+
     pub(super) fn set_mode(&self, mode: SealMode) {
         if let Some(line) = lock(&self.line).as_ref() {
             line.seal.set_mode(mode);
@@ -381,13 +387,14 @@ impl Track {
     }
 
     pub(super) fn stats(&self, codec: Codec) -> TrackStats {
-        let (codec, encoder, counters) = match lock(&self.line).as_ref() {
+        let (codec, encoder, counters, iv) = match lock(&self.line).as_ref() {
             Some(line) => (
                 line.codec(),
                 Some(line.encoder_name().to_owned()),
                 line.seal.counters(),
+                line.seal.iv_prefix().zip(line.seal.iv_counter()),
             ),
-            None => (codec, None, EncryptCounters::default()),
+            None => (codec, None, EncryptCounters::default(), None),
         };
         let counters = sum(*lock(&self.retired), counters);
         let measured = lock(&self.measured);
@@ -405,6 +412,7 @@ impl Track {
             clear: counters.clear,
             held: counters.held,
             dropped: counters.dropped,
+            iv,
             bitrate: self.bitrate.load(Ordering::Relaxed),
             measured_bitrate: measured.bitrate,
             fps: measured.fps,

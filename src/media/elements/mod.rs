@@ -14,7 +14,7 @@ pub mod rtpvp8opaquepay;
 #[cfg(test)]
 mod tests;
 
-pub use framedecrypt::{DecryptCounters, FrameDecrypt, OpenMode, TrackVerdict};
+pub use framedecrypt::{DecryptCounters, FrameDecrypt, OpenMode, OpenRules, TrackVerdict};
 pub use frameencrypt::{EncryptCounters, FrameEncrypt, SealMode};
 pub use rtpvp8opaquepay::RtpVp8OpaquePay;
 

@@ -53,9 +53,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use roomseal_e2ee::{KeyRing, PREFIX_LEN};
+use roomseal_e2ee::KeyRing;
 
-use crate::elements::framedecrypt::OpenMode;
+use crate::elements::framedecrypt::OpenRules;
 use crate::record::{self, Recorder, snapshot::Snapshots};
 use crate::{clock, plugins};
 use feed::Feed;
@@ -221,27 +221,9 @@ impl Present {
         self.with(sid, |track| track.decrypt().set_keys(keys))
     }
 
-    /// Says which frames of a track may be played. `false` when there is no such track.
-    pub fn set_mode(&self, sid: &str, mode: OpenMode) -> bool {
-        self.with(sid, |track| track.decrypt().set_mode(mode))
-    }
-
-    /// Opens only frames of a track whose IV begins with these bytes; `None` takes any. `false` when
-    /// there is no such track.
-    pub fn set_iv_prefix(&self, sid: &str, prefix: Option<[u8; PREFIX_LEN]>) -> bool {
-        self.with(sid, |track| track.decrypt().set_iv_prefix(prefix))
-    }
-
-    /// Refuses frames of a track whose IV ends in a lower number: recordings from before its sender
-    /// said where it stands. `false` when there is no such track.
-    pub fn set_iv_floor(&self, sid: &str, counter: u32) -> bool {
-        self.with(sid, |track| track.decrypt().set_iv_floor(counter))
-    }
-
-    /// Says whether the sender of a track proved to have the key, which tells altered frames from
-    /// a wrong key. `false` when there is no such track.
-    pub fn set_peer_confirmed(&self, sid: &str, confirmed: bool) -> bool {
-        self.with(sid, |track| track.decrypt().set_peer_confirmed(confirmed))
+    /// Opens a track by other rules from the next frame on. `false` when there is no such track.
+    pub fn set_rules(&self, sid: &str, rules: OpenRules) -> bool {
+        self.with(sid, |track| track.decrypt().set_rules(rules))
     }
 
     /// Everybody in the room except us, in the order in which they joined; those who send nothing

@@ -10,7 +10,7 @@ use gst::subclass::prelude::*;
 use roomseal_e2ee::{FrameKey, KeyIndex, KeyRing, PREFIX_LEN, Replay, Verdict};
 
 use super::state::{Failure, State};
-use super::{DecryptCounters, OpenMode, TrackVerdict};
+use super::{DecryptCounters, OpenMode, OpenRules, TrackVerdict};
 use crate::elements::{caps, keys_file};
 
 pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -47,15 +47,19 @@ impl FrameDecrypt {
         self.state().change_keys(|ring| ring.remove(index));
     }
 
+    pub(super) fn set_rules(&self, rules: OpenRules) {
+        self.state().set_rules(rules);
+    }
+
     pub(super) fn set_mode(&self, mode: OpenMode) {
-        let before = std::mem::replace(&mut self.state().mode, mode);
+        let before = self.state().set_mode(mode);
         if before != mode {
             gst::info!(CAT, imp = self, "mode {before:?} -> {mode:?}");
         }
     }
 
     pub(super) fn mode(&self) -> OpenMode {
-        self.state().mode
+        self.state().mode()
     }
 
     pub(super) fn set_sif_trailer(&self, trailer: Vec<u8>) {

@@ -119,6 +119,21 @@ impl std::fmt::Display for TrackVerdict {
     }
 }
 
+/// How frames are opened, where their sender proves what it says about them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenRules {
+    /// What may pass. *Grace* is given once: asked for again before another mode, it stays spent.
+    pub mode: OpenMode,
+    /// What opens them.
+    pub keys: KeyRing,
+    /// What their IVs begin with; `None` takes any.
+    pub iv_prefix: Option<[u8; PREFIX_LEN]>,
+    /// Frames with a lower counter are replays.
+    pub iv_floor: u32,
+    /// The sender proved to have the key, which tells altered frames from a wrong key.
+    pub confirmed: bool,
+}
+
 /// What happened to the frames of one `framedecrypt` since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DecryptCounters {
@@ -164,6 +179,11 @@ impl FrameDecrypt {
     /// Empties a slot.
     pub fn remove_key(&self, index: KeyIndex) {
         self.imp().remove_key(index);
+    }
+
+    /// Opens by other rules from the next frame on; no frame meets a part of them.
+    pub fn set_rules(&self, rules: OpenRules) {
+        self.imp().set_rules(rules);
     }
 
     /// Says what may pass from the next frame on.

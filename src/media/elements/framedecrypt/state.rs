@@ -11,13 +11,15 @@ use roomseal_e2ee::{
 };
 
 use super::imp::CAT;
-use super::{DecryptCounters, FrameDecrypt, OpenMode, TrackVerdict};
+use super::{DecryptCounters, FrameDecrypt, OpenMode, OpenRules, TrackVerdict};
 use crate::elements::digest;
 use crate::elements::pace::{KEY_UNIT_INTERVAL, Pace};
 
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) mode: OpenMode,
+    mode: OpenMode,
+    /// A sealed frame has opened since grace was given.
+    grace_spent: bool,
     pub(super) replay: Option<Replay>,
     keys: KeyRing,
     sif_trailer: Vec<u8>,
@@ -66,6 +68,7 @@ impl Default for State {
     fn default() -> Self {
         Self {
             mode: OpenMode::default(),
+            grace_spent: false,
             replay: None,
             keys: KeyRing::new(),
             sif_trailer: Vec::new(),
@@ -91,6 +94,26 @@ impl State {
         for (_, opener) in &mut self.openers {
             *opener.keys() = self.keys.clone();
         }
+    }
+
+    pub(super) fn mode(&self) -> OpenMode {
+        self.mode
+    }
+
+    /// Gives the mode that was.
+    pub(super) fn set_mode(&mut self, mode: OpenMode) -> OpenMode {
+        self.grace_spent = false;
+        std::mem::replace(&mut self.mode, mode)
+    }
+
+    pub(super) fn set_rules(&mut self, rules: OpenRules) {
+        if rules.mode != OpenMode::Grace || !self.grace_spent {
+            self.set_mode(rules.mode);
+        }
+        self.change_keys(|keys| *keys = rules.keys);
+        self.set_iv_prefix(rules.iv_prefix);
+        self.set_iv_floor(rules.iv_floor);
+        self.set_peer_confirmed(rules.confirmed);
     }
 
     pub(super) fn set_sif_trailer(&mut self, trailer: Vec<u8>) {
@@ -251,6 +274,7 @@ impl State {
                 frame.set_size(length);
                 if self.mode == OpenMode::Grace {
                     self.mode = OpenMode::Require;
+                    self.grace_spent = true;
                 }
                 (TrackVerdict::Opened, Some(buffer))
             }

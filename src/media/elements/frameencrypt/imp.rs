@@ -72,6 +72,10 @@ impl FrameEncrypt {
         self.state().iv_prefix()
     }
 
+    pub(super) fn iv_counter(&self) -> Option<u32> {
+        self.state().iv_counter()
+    }
+
     pub(super) fn counters(&self) -> EncryptCounters {
         self.state().counters
     }

@@ -140,6 +140,12 @@ impl FrameEncrypt {
         self.imp().iv_prefix()
     }
 
+    /// The counter of this track's next IV, or one that is lower by what is sealed just now; none before
+    /// the stream has caps, and when the counter has ended.
+    pub fn iv_counter(&self) -> Option<u32> {
+        self.imp().iv_counter()
+    }
+
     /// What happened to the frames so far.
     pub fn counters(&self) -> EncryptCounters {
         self.imp().counters()

@@ -195,6 +195,10 @@ impl State {
         self.stream.as_ref().map(|s| s.sealer.iv_prefix())
     }
 
+    pub(super) fn iv_counter(&self) -> Option<u32> {
+        self.stream.as_ref().and_then(|s| s.sealer.iv_counter())
+    }
+
     pub(super) fn is_video(&self) -> bool {
         self.stream.as_ref().is_some_and(|s| s.codec != Codec::Opus)
     }
