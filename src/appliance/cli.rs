@@ -8,6 +8,7 @@ mod check;
 mod frame;
 mod guest;
 mod invite;
+mod new_meeting;
 mod order;
 mod run;
 mod running;
@@ -27,7 +28,8 @@ pub use check::CheckArgs;
 pub use frame::FrameArgs;
 pub use guest::GuestArgs;
 pub use invite::InviteArgs;
-pub use order::{JoinArgs, KeyArgs, LeaveArgs, MuteArgs};
+pub use new_meeting::NewMeetingArgs;
+pub use order::{ChatArgs, E2eeArgs, JoinArgs, KeyArgs, LeaveArgs, MuteArgs};
 pub use run::RunArgs;
 pub use running::RunningBox;
 pub use selftest::SelftestArgs;
@@ -61,8 +63,12 @@ Secrets are read from files of mode 0600 (or systemd credentials), never from ar
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a line to everybody in the running box's meeting
+    Chat(ChatArgs),
     /// Check a configuration and say what it means
     CheckConfig(CheckArgs),
+    /// Turn end-to-end encryption on for everybody in the running box's meeting
+    E2ee(E2eeArgs),
     /// Seal or open one encoded frame, from standard input to standard output
     Frame(FrameArgs),
     /// Join as a guest without devices, and say what arrives
@@ -77,6 +83,8 @@ pub enum Command {
     Leave(LeaveArgs),
     /// Mute the running box, or open it again
     Mute(MuteArgs),
+    /// Make a Roomseal meeting: links for hosts and guests
+    NewMeeting(NewMeetingArgs),
     /// Be the box: join the meeting and stay in it
     Run(Box<RunArgs>),
     /// Test a part of this machine and print a report

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use roomseal_e2ee::{FrameKey, KeyIndex, KeyRing};
 use roomseal_panel::FileError;
+use roomseal_policy::{self as policy, Link};
 use roomseal_service::livekit::{self, ServerUrl, TokenSource, Trust};
 
 pub use listen::{Listen, NotListening};
@@ -37,8 +38,10 @@ pub struct Config {
     pub board: String,
     /// The meeting service.
     pub service: Service,
-    /// Keys, and what they are required for.
+    /// Keys, and what they are required for, in a foreign room.
     pub e2ee: E2ee,
+    /// The Roomseal meeting, if this is one.
+    pub meeting: Option<RoomsealMeeting>,
     /// Pictures in.
     pub camera: CameraSetting,
     /// Sound in.
@@ -87,7 +90,7 @@ impl Service {
 }
 
 /// Keys, and what they are required for (a foreign room: keys by the app).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct E2ee {
     /// `true`: send sealed only, play only what opens. `false`: send clear, play both.
     pub required: bool,
@@ -136,6 +139,19 @@ impl Keys {
     pub fn is_empty(&self) -> bool {
         self.shared.is_none() && self.participants.is_empty()
     }
+}
+
+/// A Roomseal meeting, by its link.
+#[derive(Clone, Debug)]
+pub struct RoomsealMeeting {
+    /// The invitation.
+    pub link: Link,
+    /// The secret of link or passphrase; `None` as long as nobody has given it.
+    pub secret: Option<roomseal_e2ee::Secret>,
+    /// Whether a host that finds nobody there begins with encryption on.
+    pub begin: policy::E2ee,
+    /// Stay sealed, and play sealed only, also while the host has encryption off.
+    pub require_e2ee: bool,
 }
 
 /// Pictures in.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use spoken::line;
-pub use spoken::{Misspoken, Spoken, SpokenSecret};
+pub use spoken::{Misspoken, OnOff, Spoken, SpokenSecret};
 
 /// Wishes that wait; people do not press faster.
 const WAITING: usize = 16;
@@ -38,6 +38,15 @@ pub enum Origin {
 /// What can be asked for.
 #[derive(Clone, Debug)]
 pub enum Command {
+    /// Write a line to everybody in the room.
+    Chat(String),
+    /// Turn end-to-end encryption on or off for everybody.
+    E2ee {
+        /// On.
+        on: bool,
+    },
+    /// The button has been held for two seconds.
+    Hold,
     /// Enter the room, or this other room.
     Join {
         /// `None`: the room of last time.
@@ -47,6 +56,8 @@ pub enum Command {
     Key(FrameKey),
     /// Leave the room and stay outside.
     Leave,
+    /// The button was pressed.
+    Press,
     /// Send nothing of a source, or send it again.
     Mute {
         /// Which source.

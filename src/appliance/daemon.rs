@@ -118,6 +118,7 @@ async fn compose(prepared: Prepared) -> Result<(), anyhow::Error> {
         service,
         call,
         e2ee: prepared.config.e2ee,
+        meeting: prepared.config.meeting,
         identity,
         muted: Muted::at_start(prepared.config.microphone.muted),
     };

@@ -16,6 +16,8 @@ fn main() -> ExitCode {
     }
     let code = end(match Cli::parse().command {
         Command::CheckConfig(args) => args.run(),
+        Command::Chat(args) => args.run(),
+        Command::E2ee(args) => args.run(),
         Command::Frame(args) => args.run(),
         Command::Guest(args) => meet(args.prepare()),
         Command::Invite(args) => args.run(),
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
         Command::Key(args) => args.run(),
         Command::Leave(args) => args.run(),
         Command::Mute(args) => args.run(),
+        Command::NewMeeting(args) => args.run(),
         Command::Run(args) => meet(args.prepare()),
         Command::Selftest(args) => args.run(),
         Command::Status(args) => args.run(),

@@ -2,12 +2,15 @@
 //! One membership of one room: what the service says, what media sees, and what the meeting decides, carried between
 //! the three.
 //!
-//! The decisions are not made here: [`ForeignRoom`] says what may be sent and played and what has verified, from what
+//! The decisions are not made here: the [`Room`] says what may be sent and played and what has verified, from what
 //! the elements counted. This loop only translates.
 
+mod acting;
 mod liveness;
+mod messages;
 mod mute;
 mod orders;
+mod room;
 mod translate;
 
 use std::collections::HashMap;
@@ -19,21 +22,25 @@ use roomseal_media::call::{Call, CallConfig, Command, Counts, Event as MediaEven
 use roomseal_media::capture::{AUDIO, CaptureEvent, SourceState};
 use roomseal_media::present::PresentEvent;
 use roomseal_media::transport::{LocalTrackId, PublishTrack, Target};
-use roomseal_meeting::{Action, Circumstances, Event as MeetingEvent, ForeignRoom, Requirement};
+use roomseal_meeting::Circumstances;
+use roomseal_meeting::call::Event as MeetingEvent;
 use roomseal_service::livekit::{
-    Config as ServiceConfig, Event, Handle, LiveKit, MediaTrouble, Reason,
+    Admin, Config as ServiceConfig, Event, Handle, LiveKit, MediaTrouble, Reason,
 };
 use tokio::sync::mpsc;
 
-use crate::config::E2ee;
+use crate::config::{E2ee, RoomsealMeeting};
 use crate::control::Orders;
 use crate::roster;
 use crate::status::{Connection, LocalTrack, Publisher, Shield};
 use crate::supervise::{Heartbeat, Stop};
 
+use self::acting::Talk;
 use self::liveness::Liveness;
 use self::orders::Next;
+use self::room::Room;
 
+pub use self::messages::LONGEST_LINE;
 pub use self::mute::Muted;
 
 /// The signalling loop comes round at least this often.
@@ -52,8 +59,10 @@ pub struct Setup {
     pub service: ServiceConfig,
     /// What is captured and presented.
     pub call: CallConfig,
-    /// Requirement and keys.
+    /// Requirement and keys of a foreign room.
     pub e2ee: E2ee,
+    /// The Roomseal meeting, if this is one.
+    pub meeting: Option<RoomsealMeeting>,
     /// The local identity, as the token says it.
     pub identity: String,
     /// What is not sent although it is captured.
@@ -134,14 +143,16 @@ async fn stay(
 
     let loopback = setup.service.server.is_loopback();
     let (handle, mut service_events) = LiveKit::connect(setup.service.clone());
-    let requirement = if setup.e2ee.required {
-        Requirement::Sealed
-    } else {
-        Requirement::Open
-    };
     let own = setup.e2ee.keys.of(&setup.identity).cloned();
+    let admin = Admin::new(&setup.service);
+    let room = match &setup.meeting {
+        Some(meeting) => Room::roomseal(meeting, admin.is_some())?,
+        None => Room::foreign(&setup.e2ee, &setup.identity),
+    };
     let mut session = Session {
-        room: ForeignRoom::new(requirement, own.is_some()),
+        room,
+        talk: Talk::new(admin)?,
+        wake: None,
         call,
         handle,
         setup,
@@ -175,7 +186,8 @@ async fn stay(
     let result = loop {
         tokio::select! {
             () = stop.asked() => break Ok(End::Stop),
-            _ = beat.tick() => {}
+            _ = beat.tick() => session.meeting(MeetingEvent::Tick),
+            () = session.wake() => session.meeting(MeetingEvent::Tick),
             Some(order) = orders.next() => match session.order(order) {
                 Next::Stay => {}
                 Next::Outside => break Ok(End::Outside),
@@ -215,7 +227,11 @@ async fn stay(
 }
 
 struct Session<'a> {
-    room: ForeignRoom,
+    room: Room,
+    /// What is said on the data channels.
+    talk: Talk,
+    /// When the meeting wants to be asked again.
+    wake: Option<Duration>,
     call: Call,
     handle: Handle,
     setup: &'a mut Setup,
@@ -272,6 +288,7 @@ impl Session<'_> {
                     .collect();
                 self.liveness = Liveness::default();
                 self.stranded = false;
+                self.talk.restart();
                 self.call.command(Command::Join {
                     ice_servers: info.ice_servers.iter().map(translate::ice_server).collect(),
                     sif_trailer: info.sif_trailer.clone(),
@@ -280,6 +297,7 @@ impl Session<'_> {
                 self.meeting(MeetingEvent::Joined {
                     me: info.local.identity.clone(),
                     others: info.others.iter().map(roster::participant).collect(),
+                    metadata: info.room.metadata.clone(),
                 });
                 self.people();
                 self.show_connection(true);
@@ -289,8 +307,10 @@ impl Session<'_> {
                 self.call.command(Command::Resume {
                     ice_servers: info.ice_servers.iter().map(translate::ice_server).collect(),
                 });
+                self.meeting(MeetingEvent::Resumed);
                 self.show_connection(true);
             }
+            Event::Room(room) => self.meeting(MeetingEvent::Metadata(room.metadata)),
             Event::Offer(offer) => self
                 .call
                 .command(Command::RemoteOffer(translate::offer(offer))),
@@ -368,7 +388,7 @@ impl Session<'_> {
                 let request = translate::add_track(
                     cid,
                     &track,
-                    self.room.requirement(),
+                    self.room.declared(),
                     self.setup.muted.is_muted(track.local),
                 );
                 self.handle.add_track(request);
@@ -405,7 +425,8 @@ impl Session<'_> {
                 tracing::error!(%sid, %error, "a track cannot be played");
                 self.status.trouble("playing", Some(error.to_string()));
             }
-            MediaEvent::Data { .. } | MediaEvent::DataOpen => {}
+            MediaEvent::Data { bytes, .. } => self.heard(&bytes),
+            MediaEvent::DataOpen => self.speak(),
             MediaEvent::Capture(event) => self.capture(event),
             MediaEvent::Present(event) => self.presented(event),
             MediaEvent::Turn(counts) => self.turn(&counts),
@@ -493,24 +514,6 @@ impl Session<'_> {
         });
     }
 
-    fn meeting(&mut self, event: MeetingEvent) {
-        for action in self.room.handle(event, self.now()) {
-            match action {
-                Action::Play(play) => {
-                    let keys = self.setup.e2ee.keys.ring(&play.identity);
-                    self.call.command(Command::Play {
-                        track: translate::play(play),
-                        keys,
-                    });
-                }
-                Action::Send(sending) => self.call.command(Command::Send(translate::mode(sending))),
-                Action::Stop { sid } => self.call.command(Command::Stop { sid }),
-                // A foreign room asks for nothing else.
-                _ => {}
-            }
-        }
-    }
-
     fn people(&self) {
         let report = self.room.report(self.now());
         self.call.command(Command::People(
@@ -525,6 +528,7 @@ impl Session<'_> {
                 counters: translate::counters(&stats.frames),
             });
         }
+        self.tell_what_is_sent(&counts.local);
         let report = self.room.report(self.now());
         let expected = report
             .participants
@@ -561,7 +565,7 @@ impl Session<'_> {
             .collect::<Vec<LocalTrack>>();
         let clear = local_tracks.iter().map(|track| track.clear).sum();
         // Counters of a track that was made anew begin again.
-        if clear > self.clear && self.room.requirement() == Requirement::Sealed {
+        if clear > self.clear && self.room.seals_all() {
             self.leaked = true;
         }
         self.clear = clear;
@@ -585,7 +589,7 @@ impl Session<'_> {
             denied: self.denied.is_some_and(|at| at.elapsed() < DENIED),
             leaked: self.leaked,
         };
-        self.room.verdict(around, self.now()).into()
+        self.room.shield(around, self.now())
     }
 
     fn show_connection(&self, inside: bool) {

@@ -10,7 +10,7 @@ use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termi
 use zeroize::Zeroizing;
 
 use super::{Failure, RunningBox};
-use crate::control::{Medium, Reply, Spoken, SpokenSecret, Switch};
+use crate::control::{Medium, OnOff, Reply, Spoken, SpokenSecret, Switch};
 use crate::secret::{self, Secret};
 use crate::status::socket::{Answer, Asked};
 
@@ -84,6 +84,64 @@ pub struct KeyArgs {
     /// Which box.
     #[command(flatten)]
     running: RunningBox,
+}
+
+/// Arguments of `roomseal e2ee`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Turns end-to-end encryption on for everybody in a Roomseal meeting of which this box is a host. Turning it off takes a
+person at the box who holds its button, or a host who is signed in; from here it is denied.")]
+pub struct E2eeArgs {
+    /// What is to be
+    #[arg(value_enum)]
+    to: Wanted,
+    /// Which box.
+    #[command(flatten)]
+    running: RunningBox,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Wanted {
+    /// Everybody sends sealed frames only
+    On,
+    /// Everybody sends clear
+    Off,
+}
+
+impl E2eeArgs {
+    /// Turns it.
+    ///
+    /// # Errors
+    /// As [`MuteArgs::run`].
+    pub fn run(&self) -> Result<(), Failure> {
+        let to = match self.to {
+            Wanted::On => OnOff::On,
+            Wanted::Off => OnOff::Off,
+        };
+        tell(&self.running, Spoken::E2ee { to })
+    }
+}
+
+/// Arguments of `roomseal chat`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "The line leaves as pictures and sound do: sealed while encryption is on.")]
+pub struct ChatArgs {
+    /// What to write
+    line: String,
+    /// Which box.
+    #[command(flatten)]
+    running: RunningBox,
+}
+
+impl ChatArgs {
+    /// Writes.
+    ///
+    /// # Errors
+    /// As [`MuteArgs::run`].
+    pub fn run(&self) -> Result<(), Failure> {
+        let line = self.line.clone();
+        tell(&self.running, Spoken::Chat { line })
+    }
 }
 
 impl MuteArgs {

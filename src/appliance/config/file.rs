@@ -18,6 +18,7 @@ pub(super) struct File {
     pub(super) device: Device,
     pub(super) service: Service,
     pub(super) e2ee: E2ee,
+    pub(super) meeting: Meeting,
     pub(super) camera: CameraTable,
     pub(super) microphone: MicrophoneTable,
     pub(super) speaker: SpeakerTable,
@@ -68,6 +69,22 @@ pub(super) struct Participant {
     pub(super) passphrase_file: Given<String>,
     #[serde(default)]
     pub(super) raw_key_hex_file: Given<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(super) struct Meeting {
+    pub(super) link_file: Given<String>,
+    pub(super) passphrase_file: Given<String>,
+    pub(super) begin: Given<Begin>,
+    pub(super) require_e2ee: bool,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Begin {
+    On,
+    Off,
 }
 
 #[derive(Default, Deserialize)]

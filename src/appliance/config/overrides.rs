@@ -39,6 +39,14 @@ pub struct Overrides {
     /// SHA-256 of the service's certificate (64 hex digits); then only this one is believed
     #[arg(long, value_name = "HEX", help_heading = "Meeting")]
     pub certificate_sha256: Option<String>,
+    /// File (mode 0600) with the link of a Roomseal meeting
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Keys",
+        conflicts_with_all = ["key_hex_file", "key_index", "no_e2ee"]
+    )]
+    pub link_file: Option<String>,
     /// File (mode 0600) with the passphrase of the meeting
     #[arg(
         long,

@@ -3,6 +3,7 @@
 
 mod keys;
 mod media;
+mod meeting;
 mod service;
 
 use std::ops::Range;
@@ -15,7 +16,8 @@ use toml::Spanned;
 
 use super::file::{self, File, Given};
 use super::{
-    Config, ConfigError, Listen, Log, LogFormat, Overrides, PanelPage, Speaker, SpeakerSetting,
+    Config, ConfigError, E2ee, Listen, Log, LogFormat, Overrides, PanelPage, Speaker,
+    SpeakerSetting,
 };
 use crate::secret::{self, Secret};
 
@@ -57,8 +59,15 @@ pub(super) fn resolve(text: &Text<'_>, over: &Overrides) -> Result<Config, Confi
     let (board, _) = pick(over.board.clone(), "--board", file.device.board, || {
         "sim".to_owned()
     });
+    let mut over = over.clone();
+    let meeting = text.meeting(file.meeting, &file.e2ee, &mut over, &mut warnings)?;
+    let over = &over;
     let service = text.service(&name, file.service, over, &mut warnings)?;
-    let e2ee = text.e2ee(file.e2ee, over, &service.identity, &mut warnings)?;
+    let e2ee = match meeting {
+        None => text.e2ee(file.e2ee, over, &service.identity, &mut warnings)?,
+        // Keys come from the meeting, and what is required is the host's decision.
+        Some(_) => E2ee::default(),
+    };
     let camera = text.camera(file.camera, over)?;
     let microphone = text.microphone(file.microphone, over)?;
     let (speaker, _) = pick(over.speaker.clone(), "--speaker", file.speaker.sink, || {
@@ -81,6 +90,7 @@ pub(super) fn resolve(text: &Text<'_>, over: &Overrides) -> Result<Config, Confi
         board,
         service,
         e2ee,
+        meeting,
         camera,
         microphone,
         speaker: SpeakerSetting {
@@ -161,6 +171,32 @@ impl Text<'_> {
                 key,
                 option,
             }),
+        }
+    }
+
+    /// The word of somebody else's check, at the place it is about. What it advises stands behind its last colon.
+    fn told<T>(
+        &self,
+        origin: &Origin,
+        result: Result<T, impl std::fmt::Display>,
+    ) -> Result<T, ConfigError> {
+        result.or_else(|error| {
+            let text = error.to_string();
+            let (problem, advice) = text
+                .rsplit_once(": ")
+                .unwrap_or((&text, "see roomseal check-config --print-sample"));
+            self.fail(origin, problem, advice)
+        })
+    }
+
+    fn text_of<'s>(&self, secret: &'s Secret, origin: &Origin) -> Result<&'s str, ConfigError> {
+        match secret.expose_text() {
+            Some(text) => Ok(text),
+            None => self.fail(
+                origin,
+                "the file holds no text",
+                "write the secret as plain text",
+            ),
         }
     }
 

@@ -9,6 +9,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::{Command, Medium, Switch};
 use crate::config::{RAW_KEY_ADVICE, passphrase_key, raw_key};
 use crate::secret::Secret;
+use crate::session::LONGEST_LINE;
 
 /// No passphrase is longer.
 const LONGEST_SECRET: usize = 1024;
@@ -16,10 +17,20 @@ const LONGEST_SECRET: usize = 1024;
 const LONGEST_ROOM: usize = 256;
 
 /// `{"do":"mute","what":"microphone","to":"on"}`, `{"do":"leave"}`, `{"do":"join"}`, `{"do":"join","room":"lobby"}`,
-/// `{"do":"key","passphrase":"…"}` or `{"do":"key","raw-hex":"…"}`.
+/// `{"do":"key","passphrase":"…"}`, `{"do":"key","raw-hex":"…"}`, `{"do":"e2ee","to":"on"}` or `{"do":"chat","line":"hello"}`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "do", deny_unknown_fields)]
 pub enum Spoken {
+    /// Write to everybody in the room.
+    Chat {
+        /// What.
+        line: String,
+    },
+    /// Turn end-to-end encryption on or off for everybody.
+    E2ee {
+        /// What is to be.
+        to: OnOff,
+    },
     /// Enter the room.
     Join {
         /// Another room than last time.
@@ -48,6 +59,16 @@ pub enum Spoken {
     },
 }
 
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnOff {
+    /// Off.
+    Off,
+    /// On.
+    On,
+}
+
 /// A secret in a wish: wiped when dropped, never shown.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
@@ -64,6 +85,9 @@ pub enum Misspoken {
     /// Not hexadecimal, or too short.
     #[error("that is no raw key; {RAW_KEY_ADVICE}")]
     RawKey,
+    /// Empty or endless.
+    #[error("write a line of 1 to {LONGEST_LINE} bytes")]
+    Line,
     /// Empty, endless or invisible.
     #[error("that is no room's name; write 1 to {LONGEST_ROOM} visible characters")]
     Room,
@@ -76,6 +100,13 @@ impl Spoken {
     /// What is wrong with it.
     pub fn understand(self) -> Result<Command, Misspoken> {
         Ok(match self {
+            Self::Chat { line } if line.trim().is_empty() || line.len() > LONGEST_LINE => {
+                return Err(Misspoken::Line);
+            }
+            Self::Chat { line } => Command::Chat(line),
+            Self::E2ee { to } => Command::E2ee {
+                on: to == OnOff::On,
+            },
             Self::Join { room } => Command::Join {
                 room: room.map(named).transpose()?,
             },

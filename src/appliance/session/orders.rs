@@ -6,7 +6,8 @@ use std::time::Instant;
 use roomseal_e2ee::FrameKey;
 use roomseal_media::call;
 use roomseal_media::transport::LocalTrackId;
-use roomseal_meeting::Event as MeetingEvent;
+use roomseal_meeting::call::Event as MeetingEvent;
+use roomseal_meeting::{Action, Announcement, By as Presser};
 use roomseal_service::livekit::TokenSource;
 
 use super::mute::{self, By};
@@ -29,6 +30,17 @@ impl Session<'_> {
     pub(super) fn order(&mut self, order: Order) -> Next {
         let origin = order.origin;
         let (reply, next) = match order.command.clone() {
+            Command::Chat(line) => (self.chat(&line), Next::Stay),
+            Command::E2ee { on: true } => (self.turn_on(origin), Next::Stay),
+            // Off is never one press: asked for in words, it is as long a thought as the hold of a button.
+            Command::E2ee { on: false } | Command::Hold => (
+                self.press(MeetingEvent::Hold(presser(origin)), "off is announced"),
+                Next::Stay,
+            ),
+            Command::Press => (
+                self.press(MeetingEvent::Press(presser(origin)), "pressed"),
+                Next::Stay,
+            ),
             Command::Join { room } => self.join(room.as_deref(), origin),
             Command::Key(key) => (self.key(key, origin), Next::Stay),
             Command::Leave => {
@@ -73,22 +85,56 @@ impl Session<'_> {
 
     /// Seals and opens with `key` from the next frame on: nobody has to leave for it.
     fn key(&mut self, key: FrameKey, origin: Origin) -> Reply {
+        if self.setup.meeting.is_some() {
+            return Reply::NotNow(
+                "this is a Roomseal meeting: its keys come from its link; start the box with the right link".into(),
+            );
+        }
         let keys = &mut self.setup.e2ee.keys;
         keys.shared = Some(key);
         if let Some(own) = keys.of(&self.setup.identity).cloned() {
             self.call.command(call::Command::SendKey(keys.index, own));
-            self.meeting(MeetingEvent::OwnKey(true));
+            self.own_key();
         }
-        for (sid, identity) in self.room.playing() {
+        for (sid, identity) in self.room.keyed_by_app() {
             self.call.command(call::Command::Keys {
-                sid: sid.to_owned(),
-                keys: self.setup.e2ee.keys.ring(identity),
+                sid,
+                keys: self.setup.e2ee.keys.ring(&identity),
             });
         }
         self.status.happened(&format!("new key {}", origin.words()));
         Reply::Done(
             "the key is in use; the shield says whether it opens what the others send".into(),
         )
+    }
+
+    fn turn_on(&mut self, origin: Origin) -> Reply {
+        if self.room.is_on() {
+            return Reply::Done("encryption is on already".into());
+        }
+        self.press(MeetingEvent::Press(presser(origin)), "encryption goes on")
+    }
+
+    /// The button, wherever it was pressed.
+    fn press(&mut self, event: MeetingEvent, done: &str) -> Reply {
+        if self.setup.meeting.is_none() {
+            return Reply::NotNow(
+                "in a foreign room this box decides for itself alone, by [e2ee] required: only a Roomseal meeting has \
+                 a host (`roomseal new-meeting`)"
+                    .into(),
+            );
+        }
+        let now = self.now();
+        let actions = self.room.handle(event, now);
+        let denied = actions.iter().find_map(|action| match action {
+            Action::Announce(Announcement::Denied(why)) => Some(why.text()),
+            _ => None,
+        });
+        self.act(actions);
+        match denied {
+            Some(why) => Reply::Denied(why.into()),
+            None => Reply::Done(done.into()),
+        }
     }
 
     fn mute(&mut self, what: Medium, to: Switch, origin: Origin) -> Reply {
@@ -132,6 +178,14 @@ impl Session<'_> {
     }
 }
 
+/// Who presses, for the rules of the meeting: only who stands at the box is a person at the box.
+fn presser(origin: Origin) -> Presser {
+    match origin {
+        Origin::Box => Presser::Box,
+        Origin::CommandLine | Origin::LocalPage | Origin::Paired => Presser::NetworkPaired,
+    }
+}
+
 /// Waits outside until somebody asks for a room; `false` when the process stops.
 pub(super) async fn outside(
     setup: &mut Setup,
@@ -172,7 +226,11 @@ pub(super) async fn outside(
                 status.happened(&format!("new key {}", origin.words()));
                 Reply::Done("the key is kept for the next meeting".to_owned())
             }
-            Command::Leave => {
+            Command::Chat(_)
+            | Command::E2ee { .. }
+            | Command::Hold
+            | Command::Leave
+            | Command::Press => {
                 Reply::NotNow("the box is in no meeting; `roomseal join` enters one".to_owned())
             }
             Command::Mute { what, to } => turn(setup, status, what, to, origin),

@@ -4,11 +4,11 @@
 use roomseal_e2ee::OpenCounters;
 use roomseal_media::call::{Member, Played};
 use roomseal_media::capture::TrackStats;
-use roomseal_media::elements::{DecryptCounters, OpenMode, SealMode};
+use roomseal_media::elements::{DecryptCounters, OpenMode, OpenRules, SealMode};
 use roomseal_media::encoder::codec_name;
 use roomseal_media::present::{Person, TrackSource};
 use roomseal_media::transport::{self, MediaKind, PublishTrack, RemoteOffer};
-use roomseal_meeting::{self as meeting, Medium, Requirement, Sending, Source};
+use roomseal_meeting::{self as meeting, Medium, Sending, Source};
 use roomseal_service::livekit as service;
 
 use crate::status;
@@ -46,7 +46,7 @@ pub(super) fn offer(offer: service::Description) -> RemoteOffer {
 pub(super) fn add_track(
     cid: String,
     track: &PublishTrack,
-    requirement: Requirement,
+    encryption: service::Encryption,
     muted: bool,
 ) -> service::AddTrack {
     let (width, height) = track.size.unwrap_or_default();
@@ -73,10 +73,7 @@ pub(super) fn add_track(
         muted,
         // Redundant audio would put two frames into one, of which only one could be sealed.
         disable_red: true,
-        encryption: match requirement {
-            Requirement::Sealed => service::Encryption::Gcm,
-            Requirement::Open => service::Encryption::None,
-        },
+        encryption,
         stream: track.stream.clone(),
     }
 }
@@ -94,11 +91,29 @@ pub(super) fn play(play: meeting::Play) -> Played {
             (Source::Other, Medium::Sound) => TrackSource::Microphone,
             (Source::Other, Medium::Picture | Medium::Other) => TrackSource::Camera,
         },
-        mode: match play.opening {
-            meeting::Opening::AllowClear => OpenMode::AllowClear,
-            meeting::Opening::Grace => OpenMode::Grace,
-            meeting::Opening::Required => OpenMode::Require,
+        mode: match play.rules {
+            // What a frame has to show is not known to the element before it has the rules.
+            Some(_) => OpenMode::Hold,
+            None => open_mode(play.opening),
         },
+    }
+}
+
+pub(super) fn rules(rules: meeting::Rules) -> OpenRules {
+    OpenRules {
+        mode: open_mode(rules.opening),
+        keys: rules.keys,
+        iv_prefix: rules.iv_prefix,
+        iv_floor: rules.iv_floor,
+        confirmed: rules.confirmed,
+    }
+}
+
+fn open_mode(opening: meeting::Opening) -> OpenMode {
+    match opening {
+        meeting::Opening::AllowClear => OpenMode::AllowClear,
+        meeting::Opening::Grace => OpenMode::Grace,
+        meeting::Opening::Required => OpenMode::Require,
     }
 }
 

@@ -4,6 +4,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use roomseal_meeting::ForeignVerdict;
+use roomseal_meeting::call::{Reason, Verdict};
 use serde::{Deserialize, Serialize};
 
 /// More would scroll away unread.
@@ -55,6 +56,24 @@ impl From<ForeignVerdict> for Shield {
             text: verdict.text.to_owned(),
             reasons: verdict.reasons,
         }
+    }
+}
+
+impl From<Verdict> for Shield {
+    fn from(verdict: Verdict) -> Self {
+        Self {
+            state: verdict.shield.word().to_owned(),
+            text: capitalised(verdict.shield.when()),
+            reasons: verdict.reasons.iter().map(Reason::text).collect(),
+        }
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => format!("{}{}.", first.to_uppercase(), letters.as_str()),
+        None => String::new(),
     }
 }
 

@@ -9,7 +9,6 @@ use toml::Spanned;
 use super::{Origin, Text, located, option, pick};
 use crate::config::file::{self, Given};
 use crate::config::{ConfigError, Overrides, Service};
-use crate::secret::Secret;
 
 /// What opens the door of the service.
 enum Access {
@@ -168,31 +167,5 @@ impl Text<'_> {
             extra_authorities: ca_file.map(|(path, _)| path),
             certificate,
         })
-    }
-
-    /// The word of the service's own checks, at the place it is about.
-    fn told<T>(
-        &self,
-        origin: &Origin,
-        result: Result<T, livekit::Error>,
-    ) -> Result<T, ConfigError> {
-        result.or_else(|error| {
-            let text = error.to_string();
-            let (problem, advice) = text
-                .rsplit_once(": ")
-                .unwrap_or((&text, "see roomseal check-config --print-sample"));
-            self.fail(origin, problem, advice)
-        })
-    }
-
-    fn text_of<'s>(&self, secret: &'s Secret, origin: &Origin) -> Result<&'s str, ConfigError> {
-        match secret.expose_text() {
-            Some(text) => Ok(text),
-            None => self.fail(
-                origin,
-                "the file holds no text",
-                "write the secret as plain text",
-            ),
-        }
     }
 }

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the meeting wants to be done, done; and what it has to hear of media and data channels.
+
+use std::collections::VecDeque;
+
+use roomseal_e2ee::IvSource;
+use roomseal_e2ee::data::DataSealer;
+use roomseal_media::call::Command;
+use roomseal_media::capture::TrackStats;
+use roomseal_media::transport::MediaKind;
+use roomseal_meeting::call::{Event, OwnTrack, Sent};
+use roomseal_meeting::{Action, Announcement, Bytes, Source};
+use roomseal_service::livekit::{Admin, Error};
+
+use crate::control::Reply;
+
+use super::messages::{Messages, Received};
+use super::room::Room;
+use super::{Session, translate};
+
+/// Messages that wait for the channels to open; the newest count.
+const MOST_WAITING: usize = 32;
+
+/// What is said, and to whom it can be said.
+pub(super) struct Talk {
+    messages: Messages,
+    /// The data channels are open.
+    open: bool,
+    waiting: VecDeque<(Vec<String>, String)>,
+    /// Who asks the service as administrator, if this box may.
+    admin: Option<Admin>,
+    /// What was last told of what is published.
+    published: Vec<OwnTrack>,
+}
+
+impl Talk {
+    /// Nothing can be said yet.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub(super) fn new(admin: Option<Admin>) -> anyhow::Result<Self> {
+        let mut seed = [0; 12];
+        getrandom::fill(&mut seed)
+            .map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
+        Ok(Self {
+            messages: Messages::new(DataSealer::new(IvSource::new(seed))),
+            open: false,
+            waiting: VecDeque::new(),
+            admin,
+            published: Vec::new(),
+        })
+    }
+
+    /// In the room from zero.
+    pub(super) fn restart(&mut self) {
+        self.messages.restart();
+        self.open = false;
+        self.waiting.clear();
+        self.published.clear();
+    }
+}
+
+impl Session<'_> {
+    /// Lets the meeting decide about `event`, and does what it says.
+    pub(super) fn meeting(&mut self, event: Event) {
+        let actions = self.room.handle(event, self.now());
+        self.act(actions);
+    }
+
+    /// A foreign room has this box's own key now.
+    pub(super) fn own_key(&mut self) {
+        let now = self.now();
+        if let Room::Foreign(room) = &mut self.room {
+            let actions = room.handle(roomseal_meeting::Event::OwnKey(true), now);
+            self.act(actions);
+        }
+    }
+
+    /// Waits until the meeting wants to be asked again.
+    pub(super) async fn wake(&self) {
+        match self.wake {
+            Some(at) => tokio::time::sleep(at.saturating_sub(self.now())).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// A message came on a data channel.
+    pub(super) fn heard(&mut self, bytes: &[u8]) {
+        match self.talk.messages.receive(bytes) {
+            Some(Received::Said { from, text }) => self.meeting(Event::Said { from, text }),
+            Some(Received::Chat(line)) => {
+                let mark = if line.sealed { "sealed" } else { "not sealed" };
+                self.status
+                    .happened(&format!("{} ({mark}): {}", line.from, line.text));
+            }
+            Some(Received::Refused { from, why }) => {
+                tracing::warn!(%from, %why, "a message is not shown");
+            }
+            None => {}
+        }
+    }
+
+    /// The channels are open: says what waited.
+    pub(super) fn speak(&mut self) {
+        self.talk.open = true;
+        for (to, text) in std::mem::take(&mut self.talk.waiting) {
+            self.say(to, text);
+        }
+    }
+
+    /// Tells the meeting what leaves this box, as the elements counted it.
+    pub(super) fn tell_what_is_sent(&mut self, stats: &[TrackStats]) {
+        if matches!(self.room, Room::Foreign(_)) {
+            return;
+        }
+        let tracks: Vec<OwnTrack> = stats
+            .iter()
+            .filter_map(|track| {
+                let (prefix, next) = track.iv?;
+                let sid = self
+                    .local_sids
+                    .iter()
+                    .find_map(|(sid, local)| (*local == track.local).then_some(sid))?;
+                Some(OwnTrack {
+                    sid: sid.clone(),
+                    source: match MediaKind::from(track.codec) {
+                        MediaKind::Audio => Source::Microphone,
+                        MediaKind::Video => Source::Camera,
+                    },
+                    iv: Bytes(prefix),
+                    next,
+                })
+            })
+            .collect();
+        let data = Some(Bytes(self.talk.messages.iv_prefix()));
+        self.meeting(Event::Publishing { tracks, data });
+        self.meeting(Event::Sent(Sent {
+            sealed: stats.iter().map(|track| track.sealed).sum(),
+            clear: stats.iter().map(|track| track.clear).sum(),
+        }));
+    }
+
+    pub(super) fn act(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Announce(announcement) => self.announce(&announcement),
+                Action::Play(play) => {
+                    let rules = play.rules.clone();
+                    let sid = play.sid.clone();
+                    // Those of a Roomseal meeting come with its rules.
+                    let keys = match rules {
+                        Some(_) => roomseal_e2ee::KeyRing::new(),
+                        None => self.setup.e2ee.keys.ring(&play.identity),
+                    };
+                    self.call.command(Command::Play {
+                        track: translate::play(play),
+                        keys,
+                    });
+                    if let Some(rules) = rules {
+                        let rules = translate::rules(rules);
+                        self.call.command(Command::Open { sid, rules });
+                    }
+                }
+                Action::Remove { identity } => {
+                    self.administer(|admin| async move { admin.remove(identity).await });
+                }
+                Action::Reopen { sid, rules } => self.call.command(Command::Open {
+                    sid,
+                    rules: translate::rules(rules),
+                }),
+                Action::ReopenData { identity, rules } => self.talk.messages.open(identity, rules),
+                Action::Say { to, text } => self.say(to, text),
+                Action::Send(sending) => {
+                    self.talk.messages.send(sending);
+                    self.call.command(Command::Send(translate::mode(sending)));
+                }
+                Action::SendKey(key) => {
+                    self.talk.messages.send_key(key.clone());
+                    self.call.command(match key {
+                        Some((index, key)) => Command::SendKey(index, key),
+                        None => Command::ForgetSendKey,
+                    });
+                }
+                Action::Stop { sid } => self.call.command(Command::Stop { sid }),
+                Action::WakeAt(at) => self.wake = Some(at),
+                Action::WriteMetadata(text) => {
+                    self.administer(|admin| async move { admin.update_metadata(text).await });
+                }
+                // The vocabulary may grow; what is not known here is not asked of a box.
+                other => tracing::debug!(?other, "nothing to do about this"),
+            }
+        }
+    }
+
+    /// Writes a line to everybody.
+    pub(super) fn chat(&mut self, line: &str) -> Reply {
+        if !self.talk.open {
+            return Reply::NotNow("not connected yet: try again in a moment".into());
+        }
+        let mut id = [0; 16];
+        if getrandom::fill(&mut id).is_err() {
+            return Reply::NotNow("the system gives no random bytes: restart the box".into());
+        }
+        match self.talk.messages.chat(&hex::encode(id), line) {
+            Ok(packets) => {
+                for bytes in packets {
+                    self.call.command(Command::Data {
+                        reliable: true,
+                        bytes,
+                    });
+                }
+                self.status.happened(&format!("we wrote: {line}"));
+                Reply::Done("sent".into())
+            }
+            Err(error) => Reply::NotNow(error.to_string()),
+        }
+    }
+
+    fn announce(&self, announcement: &Announcement) {
+        self.status.happened(&announcement.text());
+    }
+
+    fn say(&mut self, to: Vec<String>, text: String) {
+        if !self.talk.open {
+            if self.talk.waiting.len() == MOST_WAITING {
+                self.talk.waiting.pop_front();
+            }
+            self.talk.waiting.push_back((to, text));
+            return;
+        }
+        match self.talk.messages.say(to, &text) {
+            Ok(bytes) => self.call.command(Command::Data {
+                reliable: true,
+                bytes,
+            }),
+            Err(error) => tracing::error!(%error, "the others are not told"),
+        }
+    }
+
+    /// Asks the service as administrator; what it answers is only logged, since members are told by data messages too.
+    fn administer<F>(&self, ask: impl FnOnce(Admin) -> F)
+    where
+        F: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        let Some(admin) = self.talk.admin.clone() else {
+            return;
+        };
+        let asked = ask(admin);
+        tokio::spawn(async move {
+            if let Err(error) = asked.await {
+                tracing::warn!(%error, "the service did not do what its administrator asked");
+            }
+        });
+    }
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The meeting that decides: a foreign room with keys by the app, or a Roomseal meeting.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use roomseal_meeting::call::{BoxState, Event, Settings};
+use roomseal_meeting::{
+    self as meeting, Action, Circumstances, ForeignRoom, Invitation, Meeting, Report, Requirement,
+};
+use roomseal_policy::{E2ee, KeyModel, SecretSource};
+use roomseal_service::livekit::Encryption;
+
+use crate::config::{self, RoomsealMeeting};
+use crate::status::Shield;
+
+/// Whoever decides about one membership.
+pub(super) enum Room {
+    Foreign(Box<ForeignRoom>),
+    Roomseal(Box<Meeting>),
+}
+
+impl Room {
+    /// A foreign room.
+    pub(super) fn foreign(e2ee: &config::E2ee, identity: &str) -> Self {
+        let requirement = if e2ee.required {
+            Requirement::Sealed
+        } else {
+            Requirement::Open
+        };
+        let own_key = e2ee.keys.of(identity).is_some();
+        Self::Foreign(Box::new(ForeignRoom::new(requirement, own_key)))
+    }
+
+    /// A Roomseal meeting; `may_remove` says whether bots can be put out.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub(super) fn roomseal(by: &RoomsealMeeting, may_remove: bool) -> anyhow::Result<Self> {
+        let mut seed = zeroize::Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *seed)
+            .map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
+        let settings = Settings {
+            invitation: Invitation {
+                room: by.link.room().clone(),
+                hosts: by.link.host_check(),
+                sealed: by.link.announced() == E2ee::On,
+                root: None,
+            },
+            host: by.link.host().map(|grant| Arc::new(grant.host())),
+            secret: by.secret.clone(),
+            key_model: match by.link.secret() {
+                SecretSource::Link(_) | SecretSource::Passphrase => KeyModel::User,
+                SecretSource::Service => KeyModel::Server,
+            },
+            begin: by.begin,
+            require_e2ee: by.require_e2ee,
+            may_remove,
+            unix: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_secs()),
+        };
+        Ok(Self::Roomseal(Box::new(Meeting::new(settings, *seed))))
+    }
+
+    /// What happened, and what to do about it. A foreign room knows fewer things that can happen.
+    pub(super) fn handle(&mut self, event: Event, now: Duration) -> Vec<Action> {
+        let room = match self {
+            Self::Roomseal(meeting) => return meeting.handle(event, now),
+            Self::Foreign(room) => room,
+        };
+        let event = match event {
+            Event::Counted { sid, counters } => meeting::Event::Counted { sid, counters },
+            Event::Ended { sid } => meeting::Event::Ended { sid },
+            Event::Flowing { sid } => meeting::Event::Flowing { sid },
+            Event::Joined { me, others, .. } => meeting::Event::Joined { me, others },
+            Event::Left => meeting::Event::Left,
+            Event::Participants(participants) => meeting::Event::Participants(participants),
+            _ => return Vec::new(),
+        };
+        room.handle(event, now)
+    }
+
+    /// Who is there, and how their tracks stand.
+    pub(super) fn report(&self, now: Duration) -> Report {
+        match self {
+            Self::Foreign(room) => room.report(now),
+            Self::Roomseal(meeting) => meeting.report(now),
+        }
+    }
+
+    /// What our tracks are declared as. In a Roomseal meeting always sealed: so a press needs no new declaration.
+    pub(super) fn declared(&self) -> Encryption {
+        match self {
+            Self::Foreign(room) if room.requirement() == Requirement::Open => Encryption::None,
+            _ => Encryption::Gcm,
+        }
+    }
+
+    /// Whether everything has to be sealed at the moment.
+    pub(super) fn is_on(&self) -> bool {
+        match self {
+            Self::Foreign(room) => room.requirement() == Requirement::Sealed,
+            Self::Roomseal(meeting) => meeting
+                .policy()
+                .is_some_and(|policy| policy.e2ee() == E2ee::On),
+        }
+    }
+
+    /// Whether no frame may leave clear, by what is known here.
+    pub(super) fn seals_all(&self) -> bool {
+        match self {
+            Self::Foreign(room) => room.requirement() == Requirement::Sealed,
+            // It watches by itself what left.
+            Self::Roomseal(_) => false,
+        }
+    }
+
+    /// What the shield says; `around` is what only the session knows about a foreign room.
+    pub(super) fn shield(&self, around: Circumstances, now: Duration) -> Shield {
+        match self {
+            Self::Foreign(room) => room.verdict(around, now).into(),
+            Self::Roomseal(meeting) => meeting.verdict(&BoxState::default(), now).into(),
+        }
+    }
+
+    /// Tracks that are played, with whose they are; only a foreign room leaves their keys to the session.
+    pub(super) fn keyed_by_app(&self) -> Vec<(String, String)> {
+        match self {
+            Self::Foreign(room) => room
+                .playing()
+                .map(|(sid, identity)| (sid.to_owned(), identity.to_owned()))
+                .collect(),
+            Self::Roomseal(_) => Vec::new(),
+        }
+    }
+}
