@@ -12,6 +12,7 @@ mod h264;
 mod hostile;
 mod keyless;
 mod resume;
+mod roomseal;
 mod sdk;
 mod sealed;
 mod secrecy;

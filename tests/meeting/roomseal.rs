@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A Roomseal meeting on a plain LiveKit server: a host's box, and guests by its links.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use roomseal_tests::appliance::{Appliance, Start};
+use roomseal_tests::livekit::Server;
+use roomseal_tests::places;
+
+use crate::{SOON, one_at_a_time, talking_clip};
+
+/// Makes a meeting in `folder` and gives the links of host and guests.
+fn new_meeting(folder: &Path, room: &str, more: &[&str]) -> (PathBuf, PathBuf) {
+    let made = Command::new(places::built("roomseal"))
+        .args(["new-meeting", "--room", room, "--into"])
+        .arg(folder)
+        .args(["--origin", "https://meet.example.org"])
+        .args(more)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let said = String::from_utf8_lossy(&made.stdout);
+    assert!(!said.contains("#k="), "a secret was printed: {said}");
+    (folder.join("host.link"), folder.join("guest.link"))
+}
+
+fn start(command: &'static str, identity: &'static str, link: &Path) -> Start<'static> {
+    Start::new(command, identity)
+        .without_key()
+        .with(["--link-file", link.to_str().unwrap()])
+}
+
+fn wait_for_shield(of: &Appliance, since: Instant, state: &str) -> Duration {
+    of.wait_since(since, state, SOON, |status| {
+        (status.shield.state == state).then_some(())
+    });
+    since.elapsed()
+}
+
+/// Asks a running box for something, as a person on its command line does.
+fn ask(of: &Appliance, wish: &[&str]) -> (bool, String) {
+    let asked = Command::new(places::built("roomseal"))
+        .args(wish)
+        .arg("--socket")
+        .arg(of.folder().join("status.sock"))
+        .output()
+        .unwrap();
+    let mut said = String::from_utf8_lossy(&asked.stdout).into_owned();
+    said.push_str(&String::from_utf8_lossy(&asked.stderr));
+    (asked.status.success(), said)
+}
+
+#[test]
+fn a_host_turns_encryption_on_in_the_running_meeting_and_everybody_follows() {
+    let _turn = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let clip = talking_clip(folder.path());
+    let server = Server::on_loopback();
+    let links = folder.path().join("meeting");
+    let (host_link, guest_link) = new_meeting(&links, "press", &["--announce-off"]);
+
+    let mut host = start("run", "box", &host_link)
+        .playing(&clip)
+        .join(&server, "press");
+    let mut guest = start("guest", "guest", &guest_link)
+        .with(["--publish", clip.to_str().unwrap()])
+        .join(&server, "press");
+    let began = Instant::now();
+    // Nobody knows the other's word before it was heard, so nothing leaves before.
+    for member in [&host, &guest] {
+        wait_for_shield(member, began, "open");
+    }
+    for (member, of) in [(&host, "guest"), (&guest, "box")] {
+        for source in ["camera", "microphone"] {
+            member.wait_for_track("clear media while it is off", of, source, SOON, |track| {
+                track.verification == "clear"
+            });
+        }
+    }
+
+    let (denied, said) = ask(&guest, &["e2ee", "on"]);
+    assert!(!denied && said.contains("only a host"), "{said}");
+
+    let pressed = Instant::now();
+    let (done, said) = ask(&host, &["e2ee", "on"]);
+    assert!(done, "{said}");
+    for member in [&host, &guest] {
+        let took = wait_for_shield(member, pressed, "sealed");
+        println!(
+            "{}: sealed {} ms after the press",
+            member.identity(),
+            took.as_millis()
+        );
+    }
+    for (member, of) in [(&host, "guest"), (&guest, "box")] {
+        for source in ["camera", "microphone"] {
+            member.wait_for_track("verified media", of, source, SOON, |track| {
+                track.verification == "verified"
+            });
+        }
+    }
+    // What left before the press was clear; after it nothing is.
+    let clear = |member: &Appliance| -> u64 {
+        let status = member.status();
+        status.local_tracks.iter().map(|track| track.clear).sum()
+    };
+    let before = [clear(&host), clear(&guest)];
+    assert!(before.iter().all(|frames| *frames > 0), "{before:?}");
+    let sealed = |member: &Appliance| -> u64 {
+        let status = member.status();
+        status.local_tracks.iter().map(|track| track.sealed).sum()
+    };
+    let then = sealed(&host);
+    host.wait_for("more sealed frames", SOON, |status| {
+        let now: u64 = status.local_tracks.iter().map(|track| track.sealed).sum();
+        (now > then + 100).then_some(())
+    });
+    assert_eq!([clear(&host), clear(&guest)], before);
+
+    let (done, said) = ask(&host, &["chat", "can you read this"]);
+    assert!(done, "{said}");
+    guest.wait_for("a sealed line of chat", SOON, |status| {
+        let line = "box (sealed): can you read this";
+        status
+            .happenings
+            .iter()
+            .find(|it| it.text == line)
+            .map(|_| ())
+    });
+
+    let (done, said) = ask(&host, &["e2ee", "off"]);
+    assert!(!done && said.contains("at the box"), "{said}");
+
+    assert!(guest.interrupt_cleanly());
+    assert!(host.interrupt_cleanly());
+}
+
+#[test]
+fn who_has_the_link_of_another_meeting_sees_who_is_there_and_opens_nothing() {
+    let _turn = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let clip = talking_clip(folder.path());
+    let server = Server::on_loopback();
+    let (host_link, _) = new_meeting(&folder.path().join("one"), "again", &[]);
+    // The same room, and in every respect another meeting.
+    let (_, other_link) = new_meeting(&folder.path().join("two"), "again", &[]);
+
+    let mut host = start("run", "box", &host_link)
+        .playing(&clip)
+        .join(&server, "again");
+    let mut stranger = start("guest", "stranger", &other_link).join(&server, "again");
+    stranger.wait_for_track("the box's camera", "box", "camera", SOON, |_| true);
+    wait_for_shield(&host, Instant::now(), "waiting");
+    host.wait_for("sealed frames", SOON, |status| {
+        let sealed: u64 = status.local_tracks.iter().map(|track| track.sealed).sum();
+        (sealed > 200).then_some(())
+    });
+    for (_, status) in stranger.statuses() {
+        let opened: u64 = status
+            .participants
+            .iter()
+            .flat_map(|participant| &participant.tracks)
+            .map(|track| track.opened)
+            .sum();
+        assert_eq!(opened, 0);
+        assert!(!["sealed", "sealing", "open"].contains(&status.shield.state.as_str()));
+    }
+    assert!(
+        host.status()
+            .local_tracks
+            .iter()
+            .all(|track| track.clear == 0)
+    );
+    assert!(stranger.interrupt_cleanly());
+    assert!(host.interrupt_cleanly());
+}
