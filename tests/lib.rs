@@ -14,6 +14,7 @@
 
 pub mod appliance;
 pub mod bare;
+pub mod browser;
 pub mod footage;
 pub mod leak;
 pub mod livekit;

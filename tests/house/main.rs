@@ -229,7 +229,7 @@ fn the_whole_box_uses_one_generation_of_each_cipher() {
 
 #[test]
 fn every_source_file_names_its_licence() {
-    let missing: Vec<_> = files(&["rs", "py", "mjs", "ts"])
+    let missing: Vec<_> = files(&["rs", "py", "mjs", "js", "css", "ts"])
         .into_iter()
         .filter(|file| {
             !fs::read_to_string(file)
@@ -240,6 +240,18 @@ fn every_source_file_names_its_licence() {
         })
         .collect();
     assert!(missing.is_empty(), "no SPDX line in {missing:#?}");
+}
+
+#[test]
+fn the_scripts_of_the_pages_pass_a_strict_type_check() {
+    let checked = Command::new("node")
+        .arg(places::provided("browser/node_modules/typescript/bin/tsc"))
+        .arg("-p")
+        .arg(places::root().join("tests/browser/tsconfig.json"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&checked.stdout);
+    assert!(checked.status.success(), "{said}");
 }
 
 #[test]

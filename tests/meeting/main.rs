@@ -11,6 +11,7 @@ mod faults;
 mod h264;
 mod hostile;
 mod keyless;
+mod page;
 mod resume;
 mod roomseal;
 mod sdk;

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A real Chromium that looks at the pages of the box.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::places;
+use crate::process::Running;
+
+/// What a browser needs to start on a busy machine.
+const START: Duration = Duration::from_secs(40);
+
+/// What an operation may take beyond its own time.
+const SLACK: Duration = Duration::from_secs(15);
+
+/// A running browser; it ends with its driver, whose pipe it reads.
+#[derive(Debug)]
+pub struct Browser {
+    driver: Running,
+    folder: PathBuf,
+    heard: usize,
+}
+
+/// How wide the windows are that a page has to fit.
+#[derive(Clone, Copy, Debug)]
+pub enum Window {
+    /// 1280 × 900 pixels.
+    Desktop,
+    /// 390 × 844 pixels, as on a phone.
+    Phone,
+}
+
+impl Browser {
+    /// Starts one; pictures are kept in `.cache/pictures`.
+    pub fn start() -> Self {
+        let chromium = Path::new("/usr/bin/chromium");
+        assert!(
+            chromium.exists(),
+            "{} is missing: run `make setup`",
+            chromium.display()
+        );
+        let folder = places::root().join(".cache/pictures");
+        std::fs::create_dir_all(&folder).expect("a folder for pictures can be made");
+        let mut command = Command::new("node");
+        command
+            .arg(places::root().join("tests/browser/drive.mjs"))
+            .arg(places::provided("browser/node_modules"))
+            .arg(chromium);
+        let driver = Running::start("chromium", &command);
+        let mut browser = Self {
+            driver,
+            folder,
+            heard: 0,
+        };
+        browser.answer("start", START);
+        browser
+    }
+
+    /// Opens a page in a window of its own, without anything that another window left.
+    pub fn open(&mut self, url: &str, window: Window, scheme: &str) {
+        let (width, height) = match window {
+            Window::Desktop => (1280, 900),
+            Window::Phone => (390, 844),
+        };
+        let what =
+            json!({"op": "open", "url": url, "width": width, "height": height, "scheme": scheme});
+        self.ask(&what, SLACK);
+    }
+
+    /// Waits until something that `selector` names is visible, with `text` in it; returns all of its text.
+    pub fn see(&mut self, selector: &str, text: &str, within: Duration) -> String {
+        let what = json!({"op": "see", "selector": selector, "text": text, "within": within.as_millis() as u64});
+        let seen = self.ask(&what, within + SLACK);
+        seen.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Presses a key, as `Enter` or `Space`.
+    pub fn key(&mut self, key: &str) {
+        self.ask(&json!({"op": "key", "key": key}), SLACK);
+    }
+
+    /// Types.
+    pub fn write(&mut self, text: &str) {
+        self.ask(&json!({"op": "type", "text": text}), SLACK);
+    }
+
+    /// Presses Tab until the element with this id has the focus.
+    pub fn tab_to(&mut self, id: &str) {
+        self.ask(&json!({"op": "tab", "to": id}), SLACK);
+    }
+
+    /// Takes a picture of the whole page, which must not be wider than its window.
+    pub fn picture(&mut self, name: &str) -> PathBuf {
+        let wider = self.ask(&json!({"op": "width"}), SLACK);
+        assert_eq!(wider, json!(0), "{name}: wider than the window");
+        let file = self.folder.join(format!("{name}.png"));
+        self.ask(&json!({"op": "shot", "file": file}), SLACK);
+        file
+    }
+
+    /// What scripts and the content policy complained about.
+    pub fn complaints(&mut self) -> Vec<String> {
+        let complaints = self.ask(&json!({"op": "complaints"}), SLACK);
+        serde_json::from_value(complaints).expect("complaints are texts")
+    }
+
+    /// Ends it and whatever it started, and clears its profile away.
+    pub fn close(mut self) {
+        self.driver.hang_up();
+        let ended = self.driver.wait(START);
+        assert!(ended.success(), "the driver ended with {ended}");
+    }
+
+    fn ask(&mut self, what: &Value, within: Duration) -> Value {
+        self.driver.tell(&what.to_string());
+        self.answer(&what.to_string(), within)
+    }
+
+    fn answer(&mut self, what: &str, within: Duration) -> Value {
+        let answer =
+            self.driver
+                .wait_after(self.heard, &format!("answer to {what}"), within, |line| {
+                    serde_json::from_str::<Value>(line)
+                        .ok()
+                        .filter(Value::is_object)
+                });
+        let lines = self.driver.lines();
+        // One answer is awaited at a time, so the last line that is one is this one.
+        self.heard = lines
+            .iter()
+            .rposition(|(_, line)| line.starts_with('{'))
+            .map_or(self.heard, |last| last + 1);
+        assert!(answer["error"].is_null(), "{what}: {}", answer["error"]);
+        answer["ok"].clone()
+    }
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The front-panel page in a real browser, of a real box in a real meeting.
+
+use std::time::{Duration, Instant};
+
+use roomseal_appliance::status::{Connection, Status};
+use roomseal_tests::appliance::{Appliance, PASSPHRASE, Start, roomseal, track};
+use roomseal_tests::browser::{Browser, Window};
+use roomseal_tests::livekit::Server;
+
+use crate::{SOON, one_at_a_time};
+
+const MEDIA: [&str; 4] = ["--camera", "test", "--microphone", "test"];
+
+fn box_with_page<'a>() -> Start<'a> {
+    Start::new("run", "box").with(MEDIA).with([
+        "--name",
+        "Board room",
+        "--panel-page",
+        "127.0.0.1:0",
+    ])
+}
+
+fn guest(identity: &str) -> Start<'_> {
+    Start::new("guest", identity).with(MEDIA)
+}
+
+fn page_of(device: &Appliance) -> String {
+    device.wait_for("page", SOON, |status| status.page.clone())
+}
+
+/// Whether the box sends a source although it is asked not to, or the other way.
+fn own_mute(status: &Status, source: &str) -> Option<bool> {
+    let track = status.local_tracks.iter().find(|t| t.source == source)?;
+    Some(track.muted)
+}
+
+fn order(device: &Appliance, words: &[&str]) -> String {
+    let socket = device.folder().join("status.sock");
+    let mut arguments: Vec<&str> = words.to_vec();
+    let socket = socket.to_str().unwrap();
+    arguments.extend(["--socket", socket]);
+    let output = roomseal(&arguments, b"");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{words:?}: {output:?}");
+    said
+}
+
+#[test]
+fn the_page_shows_the_meeting_and_operates_the_box_by_keyboard() {
+    let _turn = one_at_a_time();
+    let server = Server::on_loopback();
+    let device = box_with_page().join(&server, "page");
+    let alice = guest("alice").join(&server, "page");
+    let url = page_of(&device);
+    let mut browser = Browser::start();
+
+    browser.open(&url, Window::Desktop, "dark");
+    browser.see("body[data-state=sealed] h1", "Sealed", SOON);
+    browser.see("#roster .person", "alice", SOON);
+    let roster = browser.see("#roster .person .track[data-tone=good]", "sealed", SOON);
+    assert!(roster.contains('✓'), "a sign beside the colour: {roster:?}");
+    browser.see("#own .track[data-tone=good]", "camera", SOON);
+    browser.see("#box-name", "Board room", SOON);
+    browser.picture("sealed-desktop-dark");
+
+    // By keyboard alone: the box, the others and the page all see it.
+    browser.tab_to("mute-microphone");
+    browser.key("Space");
+    browser.see("#mute-microphone[aria-pressed=true]", "Muted", SOON);
+    device.wait_for("muted microphone", SOON, |status| {
+        (own_mute(status, "microphone")? && !own_mute(status, "camera")?).then_some(())
+    });
+    alice.wait_for_track("muted box", "box", "microphone", SOON, |t| t.muted);
+    browser.see(
+        "#events",
+        "microphone muted, from the page on the box",
+        SOON,
+    );
+
+    // What happens elsewhere arrives by itself.
+    assert!(order(&device, &["mute", "off"]).contains("open"));
+    browser.see("#mute-microphone[aria-pressed=false]", "Mute", SOON);
+    alice.wait_for_track("box that is heard", "box", "microphone", SOON, |t| !t.muted);
+
+    // Somebody with another key is named, with the reason, and not played.
+    let mallory = guest("mallory")
+        .passphrase("another passphrase altogether")
+        .join(&server, "page");
+    browser.see(
+        "body[data-state=unsealed-peer] h1",
+        "Not everybody is sealed",
+        SOON,
+    );
+    browser.see("#reasons li", "mallory", SOON);
+    browser.see("#roster .person", "not played", SOON);
+    browser.picture("unsealed-peer-desktop-dark");
+    drop(mallory);
+    browser.see("body[data-state=sealed] h1", "Sealed", SOON + SOON);
+
+    browser.tab_to("leave");
+    browser.key("Enter");
+    browser.see("#leave", "Join", SOON);
+    browser.see("body[data-state=dark] h1", "Not in a meeting", SOON);
+    alice.wait_for("box that has left", SOON, |status| {
+        track(status, "box", "camera").is_none().then_some(())
+    });
+    browser.picture("outside-desktop-dark");
+    let again = Instant::now();
+    browser.key("Enter");
+    device.wait_since(again, "entry again", SOON, |status| {
+        (status.connection == Connection::Joined).then_some(())
+    });
+    alice.wait_for_track("box that is back", "box", "camera", SOON, |t| {
+        t.verification == "verified"
+    });
+    browser.see("body[data-state=sealed] h1", "Sealed", SOON);
+
+    browser.open(&url, Window::Phone, "light");
+    browser.see("body[data-state=sealed] h1", "Sealed", SOON);
+    browser.see("#roster .person", "alice", SOON);
+    browser.picture("sealed-phone-light");
+
+    // A box that hangs leaves no green page.
+    device.process.signal("STOP");
+    browser.see("body[data-state=dark] h1", "No word from the box", SOON);
+    browser.picture("silent-phone-light");
+    device.process.signal("CONT");
+    browser.see("body[data-state=sealed] h1", "Sealed", SOON);
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    browser.close();
+}
+
+#[test]
+fn a_wrong_key_is_asked_for_and_healed_on_the_page_without_leaving() {
+    let _turn = one_at_a_time();
+    let server = Server::on_loopback();
+    let device = box_with_page()
+        .passphrase("not the one of this meeting")
+        .join(&server, "heal");
+    let alice = guest("alice").join(&server, "heal");
+    let mut browser = Browser::start();
+    browser.open(&page_of(&device), Window::Phone, "dark");
+    browser.see("body[data-state=wrong-key] h1", "Wrong key", SOON);
+    browser.see("#reasons li", "other key, or altered", SOON);
+    browser.picture("wrong-key-phone-dark");
+
+    browser.tab_to("key");
+    browser.write(PASSPHRASE);
+    let entered = Instant::now();
+    browser.key("Enter");
+    device.wait_since(
+        entered,
+        "alice's camera that opens",
+        Duration::from_secs(2),
+        |status| {
+            let camera = track(status, "alice", "camera")?;
+            (camera.verification == "verified" && status.connection == Connection::Joined)
+                .then_some(())
+        },
+    );
+    println!(
+        "healed {} ms after the key was entered",
+        entered.elapsed().as_millis()
+    );
+    alice.wait_for_track("box's camera that opens", "box", "camera", SOON, |t| {
+        t.verification == "verified"
+    });
+    browser.see("body[data-state=sealed] h1", "Sealed", SOON);
+    let left = device
+        .statuses()
+        .iter()
+        .any(|(at, status)| *at > entered && status.connection != Connection::Joined);
+    assert!(!left, "the box left the meeting for its new key");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    browser.close();
+    for (_, line) in device.process.lines() {
+        assert!(!line.contains(PASSPHRASE), "{line}");
+    }
+}
