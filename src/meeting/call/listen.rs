@@ -284,6 +284,8 @@ impl Meeting {
             to: alloc::vec![from.into()],
             text,
         }));
+        // From on to off it comes by a host's word to itself only.
+        self.vouch_to(from, said);
     }
 
     fn member(&mut self, identity: &str) -> Option<&mut Member> {

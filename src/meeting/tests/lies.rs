@@ -377,7 +377,7 @@ fn somebody_added_who_sends_without_the_secret_is_named_and_not_played() {
 #[test]
 fn a_track_that_its_sender_does_not_name_is_not_played() {
     let mut world = World::of_three(link(true), 1);
-    let second = Track::new("TR_second", Source::Camera, Declared::Sealed);
+    let second = Track::new("TR_second", Source::Microphone, Declared::Sealed);
     let bob = participant("bob").with_track(second);
     world.act("alice", Event::Participants(vec![bob]));
     world.act(
@@ -503,4 +503,55 @@ fn the_counter_in_vectors_and_in_this_model_is_the_same() {
     let end = frame.bytes.len() - 2;
     let told = u32::from_be_bytes(frame.bytes[end - 4..end].try_into().unwrap());
     assert_eq!(told, counter(world.sides["bob"].counter));
+}
+
+/// Seconds in which only the messages that are kept arrive.
+fn pass_keeping(world: &mut World, seconds: u64, keep: impl Fn(&Message) -> bool) {
+    for _ in 0..seconds {
+        world.now += Duration::from_secs(1);
+        for name in world.sides.keys().cloned().collect::<Vec<_>>() {
+            world.act(&name, Event::Tick);
+        }
+        while let Some(message) = world.queue.pop_front() {
+            if keep(&message) {
+                let (from, to) = (message.from.clone(), message.to.clone());
+                world.give(&to, &from, &message);
+            }
+        }
+    }
+}
+
+#[test]
+fn clear_frames_stop_while_somebody_follows_what_is_not_known_here() {
+    let mut world = World::of_three(link(false), 1);
+    world.press("host");
+    pass_keeping(&mut world, 1, |message| {
+        message.to != "alice" || is_confirm(message)
+    });
+    assert_eq!(world.e2ee("alice"), Some(E2ee::Off));
+    assert_eq!(world.sides["alice"].sending, Sending::NothingAlone);
+}
+
+#[test]
+fn company_alone_takes_nobody_from_on_to_off() {
+    let mut world = World::of_three(link(false), 1);
+    world.press("host");
+    world.pass(3);
+    world.leave("host");
+    world.leave("bob");
+    // Another host begins where alice is not heard, and somebody joins him.
+    world.metadata.clear();
+    world.join("carol", Some(host(1, 3, "Carol")));
+    let apart = |message: &Message| message.from != "alice" && message.to != "alice";
+    pass_keeping(&mut world, 4, apart);
+    world.join("bob", None);
+    pass_keeping(&mut world, 4, apart);
+    assert_eq!(world.e2ee("bob"), Some(E2ee::Off));
+    let vouch = |message: &Message| MessageKind::of(&message.text) == MessageKind::Vouch;
+    pass_keeping(&mut world, 25, |message| !vouch(message));
+    assert_eq!(world.e2ee("alice"), Some(E2ee::On));
+    assert_eq!(world.sides["alice"].sending, Sending::Sealed);
+    // A host who says so to her does.
+    pass_keeping(&mut world, 12, |_| true);
+    assert_eq!(world.e2ee("alice"), Some(E2ee::Off));
 }

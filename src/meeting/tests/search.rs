@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use roomseal_e2ee::{FrameKey, KeyIndex, RawKey};
 use roomseal_meeting::By;
 use roomseal_meeting::call::Event;
@@ -289,6 +290,8 @@ fn no_short_sequence_of_lies_flatters_or_leaks() {
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: if cfg!(feature = "full") { 2000 } else { 120 },
+        // The same every time where the result decides on a change; the full test looks further each time.
+        rng_seed: if cfg!(feature = "full") { RngSeed::Random } else { RngSeed::Fixed(7) },
         // What fails is printed in full; nothing is written beside the sources.
         failure_persistence: None,
         ..ProptestConfig::default()
