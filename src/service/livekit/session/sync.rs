@@ -79,6 +79,11 @@ impl Synced {
     pub(super) fn update(&mut self, update: proto::ParticipantUpdate) -> Vec<Participant> {
         let whole = std::mem::take(&mut self.await_whole_list)
             && update.participants.iter().any(|p| p.sid == self.local_sid);
+        let before: Vec<(String, String)> = self
+            .others
+            .values()
+            .map(|known| (known.sid.clone(), known.identity.clone()))
+            .collect();
         let mut changed = Vec::new();
         let mut seen = BTreeSet::new();
         for participant in update.participants.into_iter().map(Participant::from) {
@@ -111,7 +116,18 @@ impl Synced {
                 changed.push(participant);
             }
         }
-        changed
+        // Whoever joined anew is there under the same identity with another sid: the end of the
+        // earlier session is told first, or not at all if the later one is known already.
+        let (mut gone, here): (Vec<_>, Vec<_>) = changed
+            .into_iter()
+            .partition(|participant| participant.state == ParticipantState::Disconnected);
+        gone.retain(|gone| {
+            !before
+                .iter()
+                .any(|(sid, identity)| *identity == gone.identity && *sid != gone.sid)
+        });
+        gone.extend(here);
+        gone
     }
 
     /// The message for a request; remembers what a resume repeats.

@@ -675,6 +675,33 @@ fn who_left_while_we_were_away_is_told_after_the_resume() {
 }
 
 #[test]
+fn who_joined_anew_does_not_go_with_the_session_before() {
+    let mut table = Table::joined();
+    lose_and_reopen(&mut table);
+    table.server(reconnect());
+    let mut anew = person("PA_z", 1);
+    anew.identity = person("PA_a", 1).identity;
+    let update =
+        |participants| signal_response::Message::Update(proto::ParticipantUpdate { participants });
+    let whole = vec![person("PA_me", 3), person("PA_b", 2), anew];
+    let actions = table.server(update(whole));
+    let [Event::Participants(changed)] = events(&actions)[..] else {
+        panic!("{actions:?}");
+    };
+    let told: Vec<_> = changed
+        .iter()
+        .map(|p| (p.sid.as_str(), p.state == ParticipantState::Disconnected))
+        .collect();
+    assert_eq!(told[0], ("PA_a", true));
+    assert!(told.contains(&("PA_z", false)));
+
+    // Told once more, and late: whoever has this identity now is here.
+    let mut old = person("PA_a", 9);
+    old.state = proto::participant_info::State::Disconnected as i32;
+    assert_eq!(events(&table.server(update(vec![old]))).len(), 0);
+}
+
+#[test]
 fn an_update_that_was_overtaken_is_ignored() {
     let mut table = Table::joined();
     let update = |version| {
