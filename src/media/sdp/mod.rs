@@ -21,7 +21,7 @@ pub use accept::{Accepted, Known, accept_answer, accept_offer};
 pub use candidate::{RemoteCandidate, local_candidate_json, parse_remote_candidate};
 pub use fingerprint::{Fingerprint, certificate_fingerprint};
 pub use model::{Description, Direction, Line, Section, SectionKind};
-pub use publisher::{publisher_answer, publisher_offer};
+pub use publisher::{number_retransmissions, publisher_answer, publisher_offer};
 pub use subscriber::{open_directions, send_inactive, widen_answer};
 
 /// What was wrong with a session description or candidate of a service.

@@ -4,6 +4,51 @@
 
 use super::{Description, Direction, Line, Section, SectionKind};
 
+/// Gives retransmissions the payload types that they have for good, in the offer that `webrtcbin`
+/// wrote and before it is set.
+///
+/// `webrtcbin` 1.22 hands them out anew with every offer, the lowest that is free, so that a
+/// section added later changes what a type means. But a service learns the types from the first
+/// offer alone, and one that is offered before a track uses it ([`publisher_offer`]) has to be the
+/// one `webrtcbin` sends with later. What it sends follows from the description that is set.
+pub fn number_retransmissions(offer: &mut Description) {
+    for section in &mut offer.sections {
+        let renamed: Vec<(String, String)> = section
+            .formats
+            .iter()
+            .filter_map(|format| {
+                let source = section.fmtp(format)?.strip_prefix("apt=")?;
+                let name = section.rtpmap(source)?;
+                let (_, _, rtx) = PAYLOAD_TYPES
+                    .iter()
+                    .find(|(known, ..)| name.eq_ignore_ascii_case(known))?;
+                Some((format.clone(), (*rtx).to_owned()))
+            })
+            .collect();
+        let new_name = |format: &str| {
+            let found = renamed.iter().find(|(old, _)| old == format);
+            found.map(|(_, new)| new.clone())
+        };
+        for format in &mut section.formats {
+            if let Some(new) = new_name(format) {
+                *format = new;
+            }
+        }
+        for line in &mut section.lines {
+            let Some((name @ ("rtpmap" | "fmtp" | "rtcp-fb"), value)) = line.value.split_once(':')
+            else {
+                continue;
+            };
+            let Some((format, rest)) = value.split_once(' ') else {
+                continue;
+            };
+            if let Some(new) = new_name(format) {
+                line.value = format!("{name}:{new} {rest}");
+            }
+        }
+    }
+}
+
 /// Makes the offer that is sent out of the one that `webrtcbin` wrote and that is set.
 ///
 /// The sections `parked` (by mid) carry no track at present: `webrtcbin` 1.22 could never turn
@@ -26,12 +71,12 @@ pub fn publisher_offer(offer: &mut Description, parked: &[String]) {
     }
     let codecs: Vec<Codec> = VIDEO_CODECS
         .iter()
-        .map(|(name, payload_type, fmtp)| {
+        .map(|(name, fmtp)| {
             let sections = offer.sections.iter();
             sections
                 .filter(|section| section.kind == SectionKind::Video)
                 .find_map(|section| Codec::find(section, name))
-                .unwrap_or_else(|| Codec::new(name, payload_type, fmtp))
+                .unwrap_or_else(|| Codec::new(name, fmtp))
         })
         .collect();
     for section in &mut offer.sections {
@@ -43,16 +88,23 @@ pub fn publisher_offer(offer: &mut Description, parked: &[String]) {
     }
 }
 
+const VP8: &str = "VP8/90000";
 const H264: &str = "H264/90000";
+
+/// Every codec we send, its payload type, and that of its retransmission.
+const PAYLOAD_TYPES: [(&str, &str, &str); 3] = [
+    (VP8, "96", "97"),
+    (H264, "102", "103"),
+    ("OPUS/48000/2", "111", "112"),
+];
 
 /// RFC 6184 §8.1: constrained baseline, level 3.1, non-interleaved. Parameter sets are in band,
 /// because a receiver that adds them to frames breaks their seal.
 const H264_PARAMETERS: &str =
     "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
 
-/// What we send: name, payload type, parameters.
-const VIDEO_CODECS: [(&str, &str, &str); 2] =
-    [("VP8/90000", "96", ""), (H264, "102", H264_PARAMETERS)];
+/// The codecs of pictures, with their parameters.
+const VIDEO_CODECS: [(&str, &str); 2] = [(VP8, ""), (H264, H264_PARAMETERS)];
 
 /// A codec as one section describes it, with its retransmission.
 struct Codec {
@@ -80,9 +132,12 @@ impl Codec {
         Some(Self { formats, lines })
     }
 
-    /// One that no track uses yet; its retransmission will have a payload type that only
-    /// `webrtcbin` knows, so it has none.
-    fn new(name: &str, payload_type: &str, fmtp: &str) -> Self {
+    /// One that no track uses yet, as a track that does will describe it.
+    fn new(name: &str, fmtp: &str) -> Self {
+        let (_, payload_type, rtx) = PAYLOAD_TYPES
+            .into_iter()
+            .find(|(known, ..)| *known == name)
+            .expect("every codec of pictures has a payload type");
         let mut lines = vec![Line::attribute(format!("rtpmap:{payload_type} {name}"))];
         for feedback in ["nack", "nack pli", "transport-cc"] {
             lines.push(Line::attribute(format!(
@@ -92,8 +147,10 @@ impl Codec {
         if !fmtp.is_empty() {
             lines.push(Line::attribute(format!("fmtp:{payload_type} {fmtp}")));
         }
+        lines.push(Line::attribute(format!("rtpmap:{rtx} rtx/90000")));
+        lines.push(Line::attribute(format!("fmtp:{rtx} apt={payload_type}")));
         Self {
-            formats: vec![payload_type.to_owned()],
+            formats: vec![payload_type.to_owned(), rtx.to_owned()],
             lines,
         }
     }
@@ -200,8 +257,25 @@ mod tests {
         // A codec that no track uses yet.
         let mut offer = Description::parse(OFFER).expect("well-formed");
         publisher_offer(&mut offer, &[]);
-        assert_eq!(offer.sections[0].formats, ["102", "103", "96"]);
+        assert_eq!(offer.sections[0].formats, ["102", "103", "96", "97"]);
         assert!(offer.to_string().contains("a=rtcp-fb:96 nack pli\r\n"));
+        assert_eq!(offer.sections[0].fmtp("97"), Some("apt=96"));
+    }
+
+    #[test]
+    fn retransmissions_keep_their_payload_types_whatever_webrtcbin_chose() {
+        // What it chooses for the first section of a connection, were it H.264.
+        let text = OFFER.replace("103", "96");
+        let mut offer = Description::parse(&text).expect("well-formed");
+        number_retransmissions(&mut offer);
+        let section = &offer.sections[0];
+        assert_eq!(section.formats, ["102", "103"]);
+        assert_eq!(section.rtpmap("103"), Some("rtx/90000"));
+        assert_eq!(section.fmtp("103"), Some("apt=102"));
+        assert_eq!(section.rtpmap("102"), Some(H264));
+        // VP8, whose payload type had been taken, is offered too.
+        publisher_offer(&mut offer, &[]);
+        assert_eq!(offer.sections[0].formats, ["102", "103", "96", "97"]);
     }
 
     #[test]
