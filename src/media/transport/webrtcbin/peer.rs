@@ -32,6 +32,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Time that the jitter buffer waits for a retransmission. What comes in order is not delayed.
 const LATENCY_MS: u32 = 200;
 
+/// Packets in a row with which a stream begins at once. Without it the first picture of every track
+/// waits for [`LATENCY_MS`], in case an earlier packet were still to come.
+const FAST_START: u32 = 3;
+
 /// Candidates per connection; more is no real service.
 const MAX_CANDIDATES: usize = 256;
 
@@ -257,6 +261,9 @@ impl Peer {
                     // expected: otherwise the jitter buffer writes off the first packet after
                     // every pause of a sender (its own timer says "lost" before it is sent).
                     element.set_property("rtx-next-seqnum", false);
+                }
+                if element.has_property_with_type("faststart-min-packets", u32::static_type()) {
+                    element.set_property("faststart-min-packets", FAST_START);
                 }
                 let is_source = element
                     .factory()

@@ -73,11 +73,10 @@ impl Branch {
             .pad
             .downcast_ref::<gst::GhostPad>()
             .and_then(gst::prelude::GhostPadExt::target);
-        if let (Some(rtpbin), Some((session, ssrc))) = (
-            peer.rtpbin(),
-            target.and_then(|target| stream_of(&target.name())),
-        ) {
-            clear(&rtpbin, session, ssrc);
+        if let (Some(rtpbin), Some(target)) = (peer.rtpbin(), target)
+            && let Some((session, ssrc)) = stream_of(&target.name())
+        {
+            clear(&rtpbin, session, ssrc, &target);
         }
         let _ = self.pad.set_active(false);
         let _ = peer.webrtc.remove_pad(&self.pad);
@@ -90,7 +89,7 @@ impl Branch {
 /// without a lock: a packet that comes in between (the service sends silence after the end of a
 /// track) makes pads of the same names, which are refused, freed, and used all the same. So nothing
 /// may come in meanwhile.
-fn clear(rtpbin: &gst::Element, session: u32, ssrc: u32) {
+fn clear(rtpbin: &gst::Element, session: u32, ssrc: u32, pad: &gst::Pad) {
     let sinks = ["recv_rtp_sink", "recv_rtcp_sink"]
         .map(|name| rtpbin.static_pad(&format!("{name}_{session}")));
     let _nothing_comes_in: Vec<_> = sinks
@@ -99,6 +98,11 @@ fn clear(rtpbin: &gst::Element, session: u32, ssrc: u32) {
         .map(PadExtManual::stream_lock)
         .collect();
     rtpbin.emit_by_name::<()>("clear-ssrc", &[&session, &ssrc]);
+    // Its own pad it may keep, and would have no name for the next were the SSRC to come back.
+    if pad.parent().as_ref() == Some(rtpbin.upcast_ref()) {
+        let _ = pad.set_active(false);
+        let _ = rtpbin.remove_pad(pad);
+    }
 }
 
 /// Session and SSRC in the name `recv_rtp_src_<session>_<ssrc>_<pt>`.
