@@ -181,6 +181,7 @@ impl Present {
                     identity: track.spec.identity.clone(),
                     name: label::plain(&track.spec.name, label::LONGEST_NAME),
                     codec: track.spec.codec,
+                    source: track.spec.source,
                     want_key_frame: Box::new(move || feed.want_key_frame()),
                 },
             );

@@ -4,7 +4,7 @@
 //!
 //! Each participant gets a Matroska file `IDENTITY-001.mkv` with all its tracks, made of the very
 //! frames that opened: nothing is decoded or encoded for it. A track that comes later, or changes
-//! its codec, begins the next file. [`snapshot`] keeps pictures beside them.
+//! its codec, begins the next file; the one that it takes the place of is not in that any more. [`snapshot`] keeps pictures beside them.
 //!
 //! Frames come from streaming threads through a bounded queue; one thread writes. When it cannot
 //! (the disk is full, say), recording stops with a message and the meeting goes on.
@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use roomseal_e2ee::Codec;
 
-use crate::present::{EventSink, PresentError, PresentEvent};
+use crate::present::{EventSink, PresentError, PresentEvent, TrackSource};
 use participant::Participant;
 
 /// Frames that may wait for the disk. Four participants with sound and picture fill it in five
@@ -70,6 +70,8 @@ pub(crate) struct Track {
     pub(crate) name: String,
     /// Codec of its frames.
     pub(crate) codec: Codec,
+    /// What it shows or carries.
+    pub(crate) source: TrackSource,
     /// Asks its sender for a key frame.
     pub(crate) want_key_frame: Box<dyn Fn() + Send>,
 }

@@ -213,7 +213,12 @@ impl Participant {
         let (tracks, formats): (Vec<(u64, bool)>, Vec<TrackFormat>) = self
             .tracks
             .iter()
-            .filter_map(|recorded| Some(((recorded.id, false), recorded.format.clone()?)))
+            .enumerate()
+            .filter(|(place, recorded)| {
+                let brings = first.iter().any(|frame| frame.track == recorded.id);
+                brings || !self.is_replaced(*place)
+            })
+            .filter_map(|(_, recorded)| Some(((recorded.id, false), recorded.format.clone()?)))
             .unzip();
         let name = self
             .tracks
@@ -233,6 +238,19 @@ impl Participant {
             written: Instant::now(),
         });
         Ok(())
+    }
+
+    /// Whether a later track shows or carries the same: a camera that is published anew, say. Players
+    /// show the first of two, and from the one that was replaced nothing more comes.
+    fn is_replaced(&self, place: usize) -> bool {
+        let mut of_same = self
+            .tracks
+            .iter()
+            .skip(place)
+            .map(|recorded| recorded.track.source);
+        of_same
+            .next()
+            .is_some_and(|source| of_same.any(|other| other == source))
     }
 
     /// The next file that is not there yet: a recording never overwrites an earlier one.

@@ -569,6 +569,39 @@ fn a_track_that_comes_later_begins_the_next_file_which_starts_at_a_key_frame() {
 }
 
 #[test]
+fn a_camera_that_is_published_anew_begins_a_file_without_the_one_it_takes_the_place_of() {
+    let _alone = alone();
+    let files = tempfile::tempdir().unwrap();
+    let meeting = Meeting::start(recording(files.path()));
+    meeting.present.announce_tracks("ann", 1);
+    let begin = clock::now();
+    let at = |index: usize| begin + gst::ClockTime::SECOND * index as u64 / FPS;
+    let mut sent = 0;
+    for (sid, codec, clip) in [
+        ("old", Codec::Vp8, Clip::vp8("ball", 40)),
+        ("new", Codec::H264, Clip::h264("ball", 60)),
+    ] {
+        let mut camera = Sender::new(codec, 1);
+        let spec = spec(sid, "ann", codec);
+        meeting.present.add_track(spec, ring(1)).unwrap();
+        for frame in &clip.frames {
+            meeting.present.push(sid, camera.seal(frame, at(sent)));
+            sent += 1;
+        }
+        until("its frames to be opened", || {
+            let opened = meeting.present.stats()[sid].frames.frames.opened;
+            opened == clip.frames.len() as u64
+        });
+    }
+    until("the second file", || meeting.files_started() == 2);
+    meeting.present.stop();
+    let first = Played::of(&files.path().join("ann-001.mkv"));
+    assert_eq!(first.pictures, 40);
+    let second = Played::of(&files.path().join("ann-002.mkv"));
+    assert_eq!((second.videos, second.pictures), (1, 60));
+}
+
+#[test]
 fn a_recording_that_cannot_go_on_says_so_and_the_meeting_goes_on() {
     let _alone = alone();
     let files = tempfile::tempdir().unwrap();

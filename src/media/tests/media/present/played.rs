@@ -12,6 +12,8 @@ use super::meeting::SCREEN;
 
 /// What a player makes of a recording.
 pub(super) struct Played {
+    /// Tracks of pictures.
+    pub(super) videos: usize,
     pub(super) pictures: usize,
     pub(super) size: (i32, i32),
     pub(super) sound: Vec<f64>,
@@ -64,6 +66,7 @@ impl Played {
         let mut query = gst::query::Seeking::new(gst::Format::Time);
         let seekable = pipeline.query(&mut query) && query.result().0;
         let mut played = Self {
+            videos: 0,
             pictures: 0,
             size: (0, 0),
             sound: Vec::new(),
@@ -92,6 +95,7 @@ impl Played {
                     .and_then(|sample| sample.buffer()?.pts())
                     .unwrap_or_default();
                 if video {
+                    played.videos += 1;
                     played.pictures = samples.len();
                     played.first_picture = first;
                     if let Some(sample) = samples.first() {
