@@ -9,6 +9,12 @@
 //! Capture and presentation live as long as the call. The transport is made anew at every
 //! [`Command::Join`], so that a camera keeps running and a screen keeps its picture while the
 //! meeting is joined again. While there is no transport, sealed frames are dropped.
+//!
+//! [`Command::Republish`] publishes a track anew while the meeting goes on: with another codec, or
+//! to declare something else about it. What is declared is not media's business: whoever answers
+//! [`Event::Publish`] says it to the service.
+
+mod republish;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,6 +25,7 @@ use std::{
 
 use roomseal_e2ee::{Codec, FrameKey, KeyIndex, KeyRing};
 
+use self::republish::Replacements;
 use crate::{
     capture::{Capture, CaptureConfig, CaptureEvent, TrackStats as LocalStats},
     elements::{OpenMode, OpenRules, SealMode},
@@ -27,8 +34,8 @@ use crate::{
         TrackStats,
     },
     transport::{
-        EventSink, IceServer, LocalTrackId, PublishTrack, Refusal, RemoteOffer, Target, Transport,
-        TransportError, TransportEvent, TransportStats, WebRtcBin, WebRtcConfig,
+        EventSink, IceServer, LocalTrackId, MediaKind, PublishTrack, Refusal, RemoteOffer, Target,
+        Transport, TransportError, TransportEvent, TransportStats, WebRtcBin, WebRtcConfig,
     },
 };
 
@@ -156,12 +163,20 @@ pub enum Command {
     People(Vec<Member>),
     /// Identities of who speaks, loudest first.
     Speakers(Vec<String>),
-    /// Mutes or unmutes a track of ours.
+    /// Mutes or unmutes our sound or picture, whatever tracks carry it.
     Mute {
-        /// The track.
-        local: LocalTrackId,
+        /// Which.
+        kind: MediaKind,
         /// Whether it is to be silent.
         muted: bool,
+    },
+    /// Publishes the track of this codec's kind anew, with this codec, which may be the one it has.
+    /// [`Event::Publish`] and [`Event::Withdrawn`], or [`Event::NotReplaced`], follow; outside of a
+    /// meeting nothing does, and the next join publishes it so. Of what is asked for while another
+    /// is under way, the newest counts.
+    Republish {
+        /// The codec.
+        codec: Codec,
     },
     /// Ends the call.
     Close,
@@ -176,6 +191,27 @@ pub enum Event {
         cid: String,
         /// What it is.
         track: PublishTrack,
+        /// Codecs that it could be published anew with.
+        alternatives: Vec<Codec>,
+    },
+    /// From now on the frames of one track are sent as those of another.
+    Replaced {
+        /// Of which nothing more comes.
+        old: LocalTrackId,
+        /// Which [`Event::Publish`] told.
+        new: LocalTrackId,
+    },
+    /// A track that was replaced is no longer published.
+    Withdrawn {
+        /// The track.
+        local: LocalTrackId,
+    },
+    /// A track could not be published anew: what was published still is.
+    NotReplaced {
+        /// The codec that was asked for.
+        codec: Codec,
+        /// Why.
+        reason: String,
     },
     /// Send this offer for the publisher connection.
     LocalOffer {
@@ -340,6 +376,7 @@ impl Call {
             inbox: inbox.clone(),
             events,
             awaited: HashSet::new(),
+            replacements: Replacements::default(),
             arrived: HashMap::new(),
             presented: HashSet::new(),
             sif_trailer: Vec::new(),
@@ -385,6 +422,7 @@ struct Running {
     events: CallEvents,
     /// Client ids the service has not taken yet.
     awaited: HashSet<String>,
+    replacements: Replacements,
     /// Tracks of which frames arrive.
     arrived: HashMap<String, Codec>,
     /// Tracks that are presented.
@@ -460,11 +498,8 @@ impl Running {
                 }
             }
             Command::Published { cid } => {
-                if self.awaited.remove(&cid)
-                    && self.awaited.is_empty()
-                    && let Some(transport) = self.transport()
-                {
-                    transport.negotiate();
+                if self.awaited.remove(&cid) {
+                    self.offer();
                 }
             }
             Command::Send(mode) => self.capture.set_mode(mode),
@@ -485,7 +520,12 @@ impl Running {
                 self.present.set_people(people);
             }
             Command::Speakers(identities) => self.present.set_active_speakers(identities),
-            Command::Mute { local, muted } => self.capture.set_mute(local, muted),
+            Command::Mute { kind, muted } => {
+                if let Some(local) = self.local_of(kind) {
+                    self.capture.set_mute(local, muted);
+                }
+            }
+            Command::Republish { codec } => self.republish(codec),
             // The loop ends before it gets here.
             Command::Close => {}
         }
@@ -509,8 +549,27 @@ impl Running {
             .clone()
     }
 
+    /// Offers what the service has taken, once it has taken everything.
+    fn offer(&self) {
+        if self.awaited.is_empty()
+            && let Some(transport) = self.transport()
+        {
+            transport.negotiate();
+        }
+    }
+
+    /// The track that carries our sound or picture now.
+    fn local_of(&self, kind: MediaKind) -> Option<LocalTrackId> {
+        let tracks = self.capture.tracks();
+        let found = tracks.iter().find(|track| track.kind() == kind);
+        found.map(|track| track.local)
+    }
+
     fn join(&mut self, ice_servers: Vec<IceServer>, sif_trailer: &[u8], loopback: bool) {
         self.disconnect();
+        for codec in self.replacements.end() {
+            self.go_over(codec);
+        }
         self.sif_trailer = sif_trailer.to_vec();
         let generation = self.generation;
         let inbox = self.inbox.clone();
@@ -558,13 +617,24 @@ impl Running {
         for track in tracks {
             let local = track.local;
             match transport.add_track(track.clone()) {
-                Ok(cid) => {
-                    self.awaited.insert(cid.clone());
-                    (self.events)(Event::Publish { cid, track });
-                }
+                Ok(cid) => self.ask_to_take(cid, track),
                 Err(reason) => (self.events)(Event::CannotPublish { local, reason }),
             }
         }
+    }
+
+    fn ask_to_take(&mut self, cid: String, track: PublishTrack) {
+        self.awaited.insert(cid.clone());
+        let mut alternatives = match track.kind() {
+            MediaKind::Audio => Vec::new(),
+            MediaKind::Video => self.capture.video_codecs(),
+        };
+        alternatives.retain(|codec| *codec != track.codec);
+        (self.events)(Event::Publish {
+            cid,
+            track,
+            alternatives,
+        });
     }
 
     /// Ends the transport. Presentation forgets the tracks; capture goes on.
@@ -628,8 +698,10 @@ impl Running {
             TransportEvent::LocalCandidate { target, init_json } => {
                 (self.events)(Event::LocalCandidate { target, init_json });
             }
+            TransportEvent::Negotiated { tracks } => self.negotiated(&tracks),
             TransportEvent::Connected { target } => {
                 if target == Target::Publisher {
+                    self.capture.sending();
                     for track in self.capture.tracks() {
                         self.capture.request_key_frame(track.local);
                     }
@@ -680,6 +752,7 @@ impl Running {
             // No turn, no heartbeat: whoever supervises the process ends it.
             return;
         }
+        self.replace();
         let transport = self.transport().map(|transport| transport.stats());
         (self.events)(Event::Turn(Box::new(Counts {
             local: self.capture.stats(),

@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use roomseal_e2ee::Codec;
+
 use super::{event::CaptureEvent, shared::Inner};
 use crate::{budget::Ladder, clock, transport::MediaKind};
 
@@ -74,6 +76,8 @@ struct State<'a> {
     load: (u64, u64),
     overrun_elsewhere: bool,
     retry_at: Option<Duration>,
+    /// The codec that was last told to be the best.
+    preferred: Codec,
 }
 
 impl<'a> State<'a> {
@@ -86,6 +90,7 @@ impl<'a> State<'a> {
             load: (0, 0),
             overrun_elsewhere: false,
             retry_at: None,
+            preferred: inner.video_codec(),
         }
     }
 
@@ -153,6 +158,7 @@ impl<'a> State<'a> {
         }
         track.remove_line();
         self.rebuild(track.kind);
+        self.tell_preferred();
     }
 
     fn rebuild(&mut self, kind: MediaKind) {
@@ -187,19 +193,29 @@ impl<'a> State<'a> {
             .inner
             .track_of(MediaKind::Video)
             .and_then(|track| track.running());
-        let Some((codec, encoder, _)) = taken else {
-            return self.inner.tell_encoders();
-        };
-        match self.inner.encoders.pick(Some(codec)) {
-            Ok(better) if better.name() != encoder => self.rebuild(MediaKind::Video),
-            _ => self.inner.tell_encoders(),
+        let better = taken.is_some_and(|(codec, encoder, _)| {
+            let best = self.inner.encoders.pick(Some(codec));
+            best.is_ok_and(|best| best.name() != encoder)
+        });
+        if better {
+            self.rebuild(MediaKind::Video);
+        } else {
+            self.inner.tell_encoders();
         }
-        if !self.inner.codec_was_asked()
-            && let Ok(best) = self.inner.encoders.pick(None)
-            && best.codec() != codec
+        self.tell_preferred();
+    }
+
+    /// Says so when another codec than before has the best encoder.
+    fn tell_preferred(&mut self) {
+        if self.inner.track_of(MediaKind::Video).is_none() {
+            return;
+        }
+        if let Ok(best) = self.inner.encoders.pick(None)
+            && best.codec() != self.preferred
         {
+            self.preferred = best.codec();
             self.inner.tell(CaptureEvent::CodecPreferred {
-                codec: best.codec(),
+                codec: self.preferred,
             });
         }
     }

@@ -54,10 +54,11 @@ pub enum CaptureEvent {
     },
     /// Which encoder was taken and why the others were not; again when more is known.
     Encoders(Vec<EncoderVerdict>),
-    /// The proof found an encoder the board likes better, but for another codec than the one
-    /// published. [`super::Capture::set_video_codec`] goes over to it.
+    /// The encoder that the board likes best, of those that work, is now one for another codec than
+    /// before: it was proved, or the one before it broke. At the start it is that of the published
+    /// track. [`super::Capture::go_over`] takes it.
     CodecPreferred {
-        /// That encoder's codec.
+        /// Its codec.
         codec: Codec,
     },
     /// The board cannot keep up, or can again: the capture has already adapted itself; the tiles

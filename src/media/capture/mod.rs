@@ -25,8 +25,9 @@
 //! 3. [`Capture::set_send_key`] and [`Capture::set_mode`]. Until then nothing leaves
 //!    ([`SealMode::Hold`]).
 //! 4. [`Capture::request_key_frame`] on PLI, [`Capture::set_bitrate`] on estimates.
-//! 5. [`Capture::set_video_codec`] when a peer cannot decode the codec, or on
-//!    [`CaptureEvent::CodecPreferred`]; the track has then to be published anew.
+//! 5. To publish a track anew (with another codec when a peer cannot decode this one or on
+//!    [`CaptureEvent::CodecPreferred`], or under another declaration): [`Capture::plan`] gives the
+//!    new one, and once the service expects its frames [`Capture::go_over`] sends them.
 //!
 //! Frames: one buffer is one frame. Time stamps are running time on the shared clock
 //! ([`crate::clock`]), growing; key frames lack `DELTA_UNIT`. H.264 is as `frameencrypt` leaves it.
@@ -88,8 +89,11 @@ pub const VIDEO: LocalTrackId = LocalTrackId(2);
 /// Both tracks belong together and are played in step.
 const STREAM: &str = "camera";
 
-/// Encoders are tried when the first frames are out: a proof takes seconds of the processor.
+/// Encoders are tried when the first frames are out ([`Capture::sending`]) and everything that a
+/// join takes is done: a proof takes seconds of the processor.
 const PROOF_DELAY: Duration = Duration::from_secs(3);
+/// Without a meeting they are tried after this time.
+const PROOF_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Receives events, on threads of the capture.
 pub type OnEvent = Arc<dyn Fn(CaptureEvent) + Send + Sync>;
@@ -118,8 +122,8 @@ pub enum CaptureError {
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
     /// There is no such track.
-    #[error("no video is captured, so there is no codec to change")]
-    NoVideo,
+    #[error("nothing of that kind is captured, so there is nothing to publish anew")]
+    NoTrack,
 }
 
 /// Sources, encoders and seals at work. Stops when dropped.
@@ -127,7 +131,7 @@ pub struct Capture {
     inner: Arc<Inner>,
     keepers: Mutex<Vec<Keeper>>,
     control: Option<JoinHandle<()>>,
-    /// Wakes the proof thread to end.
+    /// Tells the proof thread that frames are out, and to end.
     proof: Option<Sender<()>>,
 }
 
@@ -195,7 +199,6 @@ impl Capture {
             sealing: Mutex::default(),
             video: Mutex::new(VideoChoice {
                 codec,
-                asked: false,
                 size: None,
                 limits,
                 available: u32::MAX,
@@ -242,21 +245,35 @@ impl Capture {
     }
 
     fn prove_encoders(&mut self) -> Result<(), CaptureError> {
-        let (stop, stopped) = mpsc::channel();
+        let (word, words) = mpsc::channel();
         let inner = Arc::clone(&self.inner);
         // Not waited for when the capture stops: a driver may hang, and it touches nothing of ours.
         thread::Builder::new()
             .name("capture-proof".to_owned())
             .spawn(move || {
-                if stopped.recv_timeout(PROOF_DELAY) == Err(RecvTimeoutError::Timeout) {
-                    inner
-                        .encoders
-                        .prove_all(&|| inner.stopped.load(Ordering::Relaxed));
-                    inner.send(Control::Proved);
+                let mut left = PROOF_PATIENCE;
+                loop {
+                    match words.recv_timeout(left) {
+                        Ok(()) => left = PROOF_DELAY,
+                        Err(RecvTimeoutError::Timeout) => break,
+                        Err(RecvTimeoutError::Disconnected) => return,
+                    }
                 }
+                inner
+                    .encoders
+                    .prove_all(&|| inner.stopped.load(Ordering::Relaxed));
+                inner.send(Control::Proved);
             })?;
-        self.proof = Some(stop);
+        self.proof = Some(word);
         Ok(())
+    }
+
+    /// Frames reach the meeting service from now on.
+    pub fn sending(&self) {
+        if let Some(proof) = &self.proof {
+            // It has ended when everything is proved.
+            let _ = proof.send(());
+        }
     }
 
     /// What is published, sound first.
@@ -337,35 +354,41 @@ impl Capture {
         self.inner.encoders.codecs()
     }
 
-    /// Goes over to another codec, with the best encoder for it. The picture is then another track
-    /// with a number of its own, returned here and in [`Capture::tracks`]: publish it and withdraw
-    /// the old one, of which no frame comes any more. With the codec in use nothing changes.
+    /// What the track of this codec's kind will be when it is published anew with it, which may be
+    /// the codec it has: a track with a number of its own. Nothing changes before
+    /// [`Capture::go_over`]. `None` if nothing of that kind is captured.
+    #[must_use]
+    pub fn plan(&self, codec: Codec) -> Option<PublishTrack> {
+        let track = self.inner.track_of(codec.into())?;
+        Some(PublishTrack {
+            local: self.inner.next_number(),
+            ..self.inner.announcement_with(track, codec)
+        })
+    }
+
+    /// Sends as `planned` from the next frame on, which is a key frame, with the best encoder for
+    /// its codec. No frame of the track that it takes the place of comes any more.
     ///
     /// # Errors
     ///
-    /// [`CaptureError::NoEncoder`] if none is left for it; the codec then stays as it was.
-    pub fn set_video_codec(&self, codec: Codec) -> Result<PublishTrack, CaptureError> {
+    /// [`CaptureError::NoEncoder`] if none is left for the codec, [`CaptureError::Line`] if sound
+    /// cannot be encoded; everything then stays as it was.
+    pub fn go_over(&self, planned: &PublishTrack) -> Result<(), CaptureError> {
         let inner = &self.inner;
-        let track = inner
-            .track_of(MediaKind::Video)
-            .ok_or(CaptureError::NoVideo)?;
-        lock(&inner.video).asked = true;
-        let (before, number) = (inner.video_codec(), track.local());
-        if before != codec {
-            if let Err(error) = inner.build_video(Some(codec)) {
-                if track.running().is_none() {
-                    lock(&inner.video).codec = before;
-                    track.renumber(number);
-                    inner.build_video(Some(before))?;
+        match planned.kind() {
+            MediaKind::Audio => inner.renew_audio(planned.local),
+            MediaKind::Video => {
+                let before = inner.video_codec();
+                inner.renew_video(planned)?;
+                inner.send(Control::EncoderTaken);
+                if planned.codec != before {
+                    for keeper in lock(&self.keepers).iter() {
+                        keeper.set_budget(inner.budget.encode(planned.codec));
+                    }
                 }
-                return Err(error);
-            }
-            inner.send(Control::EncoderTaken);
-            for keeper in lock(&self.keepers).iter() {
-                keeper.set_budget(inner.budget.encode(codec));
+                Ok(())
             }
         }
-        Ok(inner.announcement(track))
     }
 
     /// The board is overloaded by something else, for instance by showing the others: treated like

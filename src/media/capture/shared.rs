@@ -55,8 +55,6 @@ pub(super) struct Echo {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct VideoChoice {
     pub(super) codec: Codec,
-    /// Whether the codec was asked for from outside.
-    pub(super) asked: bool,
     pub(super) size: Option<(u32, u32)>,
     pub(super) limits: EncodeBudget,
     /// What the network gives, in bit/s.
@@ -85,10 +83,6 @@ impl Inner {
         lock(&self.video).codec
     }
 
-    pub(super) fn codec_was_asked(&self) -> bool {
-        lock(&self.video).asked
-    }
-
     pub(super) fn codec_of(&self, track: &Track) -> Codec {
         match track.kind {
             MediaKind::Audio => Codec::Opus,
@@ -97,13 +91,20 @@ impl Inner {
     }
 
     pub(super) fn announcement(&self, track: &Track) -> PublishTrack {
-        let video = *lock(&self.video);
-        let (codec, size, framerate) = match track.kind {
-            MediaKind::Audio => (Codec::Opus, None, None),
+        self.announcement_with(track, self.codec_of(track))
+    }
+
+    /// What a track is or would be with this codec.
+    pub(super) fn announcement_with(&self, track: &Track, codec: Codec) -> PublishTrack {
+        let (size, framerate) = match track.kind {
+            MediaKind::Audio => (None, None),
             MediaKind::Video => {
-                let budget = self.budget.encode(video.codec);
-                let size = video.size.unwrap_or((budget.width, budget.height));
-                (video.codec, Some(size), Some(budget.framerate))
+                let video = *lock(&self.video);
+                let budget = self.budget.encode(codec);
+                let most = (budget.width, budget.height);
+                // The size in use says nothing about that of another codec, whose budget differs.
+                let size = video.size.filter(|_| codec == video.codec).unwrap_or(most);
+                (Some(size), Some(budget.framerate))
             }
         };
         PublishTrack {
@@ -166,15 +167,40 @@ impl Inner {
         self.serial.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// A number that no track had before.
+    pub(super) fn next_number(&self) -> LocalTrackId {
+        LocalTrackId(self.next_local.fetch_add(1, Ordering::Relaxed))
+    }
+
     pub(super) fn build_audio(&self) -> Result<(), CaptureError> {
         let Some(track) = self.track_of(MediaKind::Audio) else {
             return Ok(());
         };
+        let _alone = lock(&self.building);
+        self.take_sound(track)
+    }
+
+    /// Sends the sound under another number from now on.
+    pub(super) fn renew_audio(&self, number: LocalTrackId) -> Result<(), CaptureError> {
+        let track = self
+            .track_of(MediaKind::Audio)
+            .ok_or(CaptureError::NoTrack)?;
+        let _alone = lock(&self.building);
+        let before = track.local();
+        track.renumber(number);
+        self.take_sound(track).or_else(|error| {
+            track.renumber(before);
+            self.take_sound(track)?;
+            Err(error)
+        })
+    }
+
+    /// Only under the lock `building`.
+    fn take_sound(&self, track: &Track) -> Result<(), CaptureError> {
         let failed = |reason: String| CaptureError::Line {
             encoder: "opusenc",
             reason,
         };
-        let _alone = lock(&self.building);
         let probe = {
             let mut echo = lock(&self.echo);
             let probe = echo.probe.clone().filter(|probe| probe_exists(probe));
@@ -207,13 +233,43 @@ impl Inner {
             return Ok(());
         };
         let _alone = lock(&self.building);
+        self.take_picture(track, codec)
+    }
+
+    /// Sends the picture as planned from now on: another number, perhaps another codec.
+    pub(super) fn renew_video(&self, planned: &PublishTrack) -> Result<(), CaptureError> {
+        let track = self
+            .track_of(MediaKind::Video)
+            .ok_or(CaptureError::NoTrack)?;
+        let _alone = lock(&self.building);
+        // Without an encoder for it nothing is touched.
+        self.encoders.pick(Some(planned.codec))?;
+        let (number, codec) = (track.local(), self.video_codec());
+        self.set_video(track, planned.local, planned.codec);
+        self.take_picture(track, Some(planned.codec))
+            .or_else(|error| {
+                self.set_video(track, number, codec);
+                self.take_picture(track, Some(codec))?;
+                Err(error)
+            })
+    }
+
+    fn set_video(&self, track: &Track, number: LocalTrackId, codec: Codec) {
+        track.renumber(number);
+        let mut video = lock(&self.video);
+        if video.codec != codec {
+            video.codec = codec;
+            video.size = None;
+        }
+    }
+
+    /// Only under the lock `building`.
+    fn take_picture(&self, track: &Track, codec: Option<Codec>) -> Result<(), CaptureError> {
         loop {
             let model = self.encoders.pick(codec)?;
             let budget = self.budget.encode(model.codec());
             if self.video_codec() != model.codec() {
-                let number = self.next_local.fetch_add(1, Ordering::Relaxed);
-                track.renumber(LocalTrackId(number));
-                lock(&self.video).codec = model.codec();
+                self.set_video(track, self.next_number(), model.codec());
             }
             let built = Line::video(&track.outlet(), self.next_serial(), model, &budget)
                 .map_err(|error| error.message.to_string())

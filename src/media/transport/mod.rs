@@ -16,7 +16,10 @@
 //!    [`Transport::remote_answer`] and [`Transport::remote_candidate`]; what we have to say comes
 //!    out as [`TransportEvent`]s.
 //! 5. Sealed frames go in through [`Transport::push`] and come out as [`TransportEvent::Frame`].
-//! 6. [`Transport::close`], or drop.
+//! 6. To publish anew without a gap: [`Transport::add_track`] and [`Transport::negotiate`] while the
+//!    old track goes on; at [`TransportEvent::Negotiated`] push to the new one, then
+//!    [`Transport::remove_track`] the old one and negotiate again.
+//! 7. [`Transport::close`], or drop.
 //!
 //! Nothing is sent, and nothing that arrives is handed on, before DTLS is connected *and* the
 //! certificate of the peer has the fingerprint of its session description. A peer that fails this
@@ -155,6 +158,12 @@ pub enum TransportEvent {
         target: Target,
         /// JSON of an `RTCIceCandidateInit`.
         init_json: String,
+    },
+    /// The service answered an offer: these tracks are what it expects from us now, and the others
+    /// it no longer does.
+    Negotiated {
+        /// Our tracks in that offer.
+        tracks: Vec<LocalTrackId>,
     },
     /// The connection stands and its peer is the one of the session description.
     Connected {

@@ -405,12 +405,14 @@ fn another_codec_is_another_track_and_its_frames_open() {
     scene.frame(VIDEO, |_| true);
     let before = scene.capture.iv_prefix(VIDEO);
 
-    let track = scene.capture.set_video_codec(Codec::H264).unwrap();
+    let track = scene.capture.plan(Codec::H264).unwrap();
     assert_eq!(track.codec, Codec::H264);
     assert_ne!(
         track.local, VIDEO,
         "a frame of one codec must not be sent as one of the other"
     );
+    assert_eq!(scene.capture.tracks()[0].local, VIDEO, "only planned");
+    scene.capture.go_over(&track).unwrap();
     let first = scene.frame(track.local, |_| true);
     assert!(is_key_frame(&first));
     assert_ne!(
@@ -420,14 +422,33 @@ fn another_codec_is_another_track_and_its_frames_open() {
     );
     assert_eq!(scene.capture.tracks(), std::slice::from_ref(&track));
 
-    let back = scene.capture.set_video_codec(Codec::Vp8).unwrap();
+    let back = scene.capture.plan(Codec::Vp8).unwrap();
+    scene.capture.go_over(&back).unwrap();
     let mut reader = Reader::new(Codec::Vp8, &[(0, key("k"))]);
     assert!(reader.opens(&scene.frame(back.local, |_| true)));
-    assert_eq!(
-        scene.capture.set_video_codec(Codec::Vp8).unwrap(),
-        back,
-        "nothing to change"
-    );
+}
+
+#[test]
+fn a_track_published_anew_with_its_codec_has_another_number_and_stays_muted() {
+    let scene = start(config(VideoSource::TestPattern, AudioSource::TestTone));
+    scene.capture.set_send_key(index(0), key("k"));
+    scene.capture.set_mode(SealMode::Seal);
+    scene.capture.set_mute(VIDEO, true);
+    scene.frame(AUDIO, |_| true);
+    for (local, codec) in [(AUDIO, Codec::Opus), (VIDEO, Codec::Vp8)] {
+        let before = scene.capture.iv_prefix(local);
+        let track = scene.capture.plan(codec).unwrap();
+        scene.capture.go_over(&track).unwrap();
+        assert_ne!(track.local, local);
+        assert_eq!(scene.capture.muted(track.local), local == VIDEO);
+        // What comes from here on is all of the new track.
+        while scene.frames.try_recv().is_ok() {}
+        scene.capture.set_mute(track.local, false);
+        let mut reader = Reader::new(codec, &[(0, key("k"))]);
+        assert!(reader.opens(&scene.frame(track.local, |_| true)));
+        assert_ne!(scene.capture.iv_prefix(track.local), before);
+        assert!(scene.frames.try_iter().all(|(from, _)| from != local));
+    }
 }
 
 #[test]
@@ -436,17 +457,19 @@ fn a_codec_without_an_encoder_is_refused_and_the_picture_goes_on() {
         encoders: vec!["vp8enc".into()],
         ..config(VideoSource::TestPattern, AudioSource::None)
     });
-    let error = scene
-        .capture
-        .set_video_codec(Codec::H264)
-        .unwrap_err()
-        .to_string();
+    let planned = scene.capture.plan(Codec::H264).unwrap();
+    let error = scene.capture.go_over(&planned).unwrap_err().to_string();
     assert!(
         error.starts_with("no H.264 encoder works on this box"),
         "{error}"
     );
     scene.frame(VIDEO, |_| true);
     assert_eq!(scene.capture.tracks()[0].codec, Codec::Vp8);
+    assert_eq!(
+        scene.capture.plan(Codec::Opus),
+        None,
+        "no sound is captured"
+    );
 }
 
 #[test]

@@ -12,3 +12,4 @@ mod carry;
 mod change;
 mod hostile;
 mod pair;
+mod republish;

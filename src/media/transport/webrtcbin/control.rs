@@ -74,13 +74,22 @@ pub(super) enum Command {
 /// The number of the first offer; 0 is what older servers answer to any.
 const FIRST_OFFER: u32 = 1;
 
+/// An offer of ours.
+struct Offer {
+    /// As it was set.
+    description: Description,
+    id: u32,
+    /// What is sent in it.
+    tracks: Vec<LocalTrackId>,
+}
+
 pub(super) struct Control {
     shared: Arc<Shared>,
     publisher: Peer,
     subscriber: Peer,
     slots: Vec<Slot>,
-    /// The offer that the service has not answered yet, as it was set, and its number.
-    offered: Option<(Description, u32)>,
+    /// The offer that the service has not answered yet.
+    offered: Option<Offer>,
     next_offer: u32,
     /// Another offer is wanted once this one is answered.
     again: bool,
@@ -279,12 +288,17 @@ impl Control {
             )));
         }
         let mut offer = self.publisher.create_offer().map_err(failed)?;
+        sdp::number_retransmissions(&mut offer);
         self.publisher
             .set_local(WebRTCSDPType::Offer, &offer)
             .map_err(failed)?;
         let id = self.next_offer;
         self.next_offer = self.next_offer.wrapping_add(1).max(1);
-        self.offered = Some((offer.clone(), id));
+        self.offered = Some(Offer {
+            description: offer.clone(),
+            id,
+            tracks: self.slots.iter().filter_map(Slot::track).collect(),
+        });
         // Only now does every section have its mid.
         sdp::publisher_offer(&mut offer, &self.parked());
         self.shared.emit(TransportEvent::LocalOffer {
@@ -311,16 +325,16 @@ impl Control {
     }
 
     fn remote_answer(&mut self, text: &str, id: u32) -> Result<(), Trouble> {
-        let Some((offered, expected)) = &self.offered else {
+        let Some(offered) = &self.offered else {
             tracing::warn!(id, "answer without an offer ignored");
             return Ok(());
         };
         // Older servers do not repeat the number.
-        if id != *expected && id != 0 {
-            tracing::warn!(id, expected, "answer to another offer ignored");
+        if id != offered.id && id != 0 {
+            tracing::warn!(id, expected = offered.id, "answer to another offer ignored");
             return Ok(());
         }
-        let mut accepted = sdp::accept_answer(text, offered, &self.publisher.known)?;
+        let mut accepted = sdp::accept_answer(text, &offered.description, &self.publisher.known)?;
         sdp::publisher_answer(&mut accepted.description);
         self.publisher
             .set_remote(
@@ -333,7 +347,9 @@ impl Control {
                 reason: reason.to_string(),
             })?;
         self.publisher.known = accepted.known;
-        self.offered = None;
+        if let Some(Offer { tracks, .. }) = self.offered.take() {
+            self.shared.emit(TransportEvent::Negotiated { tracks });
+        }
         if let Some(session) = self.publisher.session_element().filter(|_| !self.watched) {
             publish::watch_feedback(&session, &self.shared);
             self.watched = true;

@@ -134,11 +134,16 @@ impl Slot {
     }
 
     pub(super) fn is_free_for(&self, codec: Codec) -> bool {
-        self.codec == codec && lock(&self.track).is_none()
+        self.codec == codec && self.track().is_none()
+    }
+
+    /// The track that uses it at present.
+    pub(super) fn track(&self) -> Option<LocalTrackId> {
+        *lock(&self.track)
     }
 
     pub(super) fn carries(&self, local: LocalTrackId) -> bool {
-        *lock(&self.track) == Some(local)
+        self.track() == Some(local)
     }
 
     pub(super) fn park(&self) {
@@ -147,7 +152,7 @@ impl Slot {
 
     /// The section's name if no track uses it, and it has one.
     pub(super) fn parked_mid(&self) -> Option<String> {
-        lock(&self.track)
+        self.track()
             .is_none()
             .then(|| self.transceiver.mid())
             .flatten()
