@@ -68,6 +68,20 @@ struct State {
 impl Bare {
     /// Joins with `token` and sends `streams`: at most one of sound and one of pictures.
     pub fn join(url: &str, token: &str, streams: Vec<Stream>) -> Self {
+        Self::join_without(url, token, streams, None)
+    }
+
+    /// Joins with `token`, sends nothing, and tells the service that it cannot decode H.264.
+    pub fn join_without_h264(url: &str, token: &str) -> Self {
+        Self::join_without(url, token, Vec::new(), Some("H264/90000"))
+    }
+
+    fn join_without(
+        url: &str,
+        token: &str,
+        streams: Vec<Stream>,
+        refused: Option<&'static str>,
+    ) -> Self {
         gst::init().expect("GStreamer starts");
         roomseal_media::plugin_register_static().expect("the plugin's elements can be registered");
         let config = Config {
@@ -87,7 +101,7 @@ impl Bare {
                 .enable_all()
                 .build()
                 .expect("a runtime starts");
-            runtime.block_on(take_part(config, streams, shared, to_self, events));
+            runtime.block_on(take_part(config, streams, refused, shared, to_self, events));
         });
         let bare = Self {
             received,
@@ -197,6 +211,7 @@ impl Received {
 async fn take_part(
     config: Config,
     streams: Vec<Stream>,
+    refused: Option<&'static str>,
     received: Arc<Received>,
     to_self: mpsc::UnboundedSender<TransportEvent>,
     mut of_transport: mpsc::UnboundedReceiver<TransportEvent>,
@@ -248,7 +263,9 @@ async fn take_part(
                 None => break,
                 Some(TransportEvent::RemoteTrackEnded { sid }) if *sid == *LEAVE => break,
                 Some(TransportEvent::LocalOffer { sdp, id }) => handle.offer(sdp, id),
-                Some(TransportEvent::LocalAnswer { sdp, id }) => handle.answer(sdp, id),
+                Some(TransportEvent::LocalAnswer { sdp, id }) => {
+                    handle.answer(refused.map_or(sdp.clone(), |codec| without(&sdp, codec)), id);
+                }
                 Some(TransportEvent::LocalCandidate { target, init_json }) => {
                     let target = match target {
                         Target::Publisher => livekit::Target::Publisher,
@@ -300,6 +317,49 @@ fn connect(
     WebRtcBin::new(config, Arc::new(events)).expect("the transport can be made")
 }
 
+/// A description that does not offer a codec, where there is another in the section.
+fn without(sdp: &str, codec: &str) -> String {
+    let (session, sections) = sdp.split_once("m=").unwrap_or((sdp, ""));
+    let mut text = session.to_owned();
+    for section in sections.split("\r\nm=") {
+        let named = |line: &str| {
+            let (format, name) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+            (name == codec).then(|| format.to_owned())
+        };
+        let mut gone: Vec<String> = section.lines().filter_map(named).collect();
+        let retransmissions: Vec<String> = section
+            .lines()
+            .filter_map(|line| line.strip_prefix("a=fmtp:")?.split_once(" apt="))
+            .filter(|(_, apt)| gone.iter().any(|format| format == apt))
+            .map(|(format, _)| format.to_owned())
+            .collect();
+        gone.extend(retransmissions);
+        for (number, line) in section.trim_end().lines().enumerate() {
+            let about = |name: &str| {
+                let format = line
+                    .strip_prefix(name)
+                    .and_then(|rest| rest.split(' ').next());
+                format.is_some_and(|format| gone.iter().any(|gone| gone == format))
+            };
+            if number == 0 {
+                let words: Vec<&str> = line.split(' ').collect();
+                let (head, formats) = words.split_at(3.min(words.len()));
+                let kept = formats
+                    .iter()
+                    .filter(|f| !gone.iter().any(|gone| gone == *f));
+                let line: Vec<&str> = head.iter().chain(kept).copied().collect();
+                text.push_str(&format!("m={}\r\n", line.join(" ")));
+            } else if !["a=rtpmap:", "a=fmtp:", "a=rtcp-fb:"]
+                .into_iter()
+                .any(about)
+            {
+                text.push_str(&format!("{line}\r\n"));
+            }
+        }
+    }
+    text
+}
+
 fn declare(transport: &dyn Transport, local: LocalTrackId, stream: &Stream) -> AddTrack {
     let sound = stream.codec == Codec::Opus;
     let size = (!sound).then_some((640, 272));
@@ -342,6 +402,7 @@ fn declare(transport: &dyn Transport, local: LocalTrackId, stream: &Stream) -> A
         disable_red: true,
         encryption: stream.encryption,
         stream: String::new(),
+        codecs: Vec::new(),
     }
 }
 

@@ -6,10 +6,12 @@
 //! the elements counted. This loop only translates.
 
 mod acting;
+mod codec;
 mod liveness;
 mod messages;
 mod mute;
 mod orders;
+mod publishing;
 mod room;
 mod translate;
 
@@ -20,8 +22,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use roomseal_media::call::{Call, CallConfig, Command, Counts, Event as MediaEvent};
 use roomseal_media::capture::{AUDIO, CaptureEvent, SourceState};
+use roomseal_media::encoder::codec_name;
 use roomseal_media::present::PresentEvent;
-use roomseal_media::transport::{LocalTrackId, PublishTrack, Target};
+use roomseal_media::transport::{MediaKind, Target};
 use roomseal_meeting::Circumstances;
 use roomseal_meeting::call::Event as MeetingEvent;
 use roomseal_service::livekit::{
@@ -36,8 +39,10 @@ use crate::status::{Connection, LocalTrack, Publisher, Shield};
 use crate::supervise::{Heartbeat, Stop};
 
 use self::acting::Talk;
+use self::codec::CodecChoice;
 use self::liveness::Liveness;
 use self::orders::Next;
+use self::publishing::Publishing;
 use self::room::Room;
 
 pub use self::messages::LONGEST_LINE;
@@ -159,11 +164,10 @@ async fn stay(
         loopback,
         status: status.clone(),
         began: Instant::now(),
-        published: HashMap::new(),
-        local_sids: HashMap::new(),
+        publishing: Publishing::default(),
+        codec: CodecChoice::default(),
         identities: HashMap::new(),
         speaking: HashMap::new(),
-        offered: HashMap::new(),
         encoders: HashMap::new(),
         liveness: Liveness::default(),
         stranded: false,
@@ -178,15 +182,18 @@ async fn stay(
             .call
             .command(Command::SendKey(session.setup.e2ee.keys.index, key));
     }
-    for (local, muted) in session.setup.muted.all() {
-        session.call.command(Command::Mute { local, muted });
+    for (kind, muted) in session.setup.muted.all() {
+        session.call.command(Command::Mute { kind, muted });
     }
 
     let mut beat = tokio::time::interval(BEAT);
     let result = loop {
         tokio::select! {
             () = stop.asked() => break Ok(End::Stop),
-            _ = beat.tick() => session.meeting(MeetingEvent::Tick),
+            _ = beat.tick() => {
+                session.meeting(MeetingEvent::Tick);
+                session.choose_codec();
+            }
             () = session.wake() => session.meeting(MeetingEvent::Tick),
             Some(order) = orders.next() => match session.order(order) {
                 Next::Stay => {}
@@ -238,16 +245,12 @@ struct Session<'a> {
     loopback: bool,
     status: Publisher,
     began: Instant,
-    /// Tracks on their way to the service, by client id.
-    published: HashMap<String, LocalTrackId>,
-    /// Tracks the service took, by sid.
-    local_sids: HashMap<String, LocalTrackId>,
+    publishing: Publishing,
+    codec: CodecChoice,
     /// Identities by participant sid.
     identities: HashMap<String, String>,
     /// Levels by identity.
     speaking: HashMap<String, f32>,
-    /// Tracks as they were offered to the service.
-    offered: HashMap<LocalTrackId, PublishTrack>,
     /// Why an encoder was taken or not, by its name.
     encoders: HashMap<String, String>,
     liveness: Liveness,
@@ -278,8 +281,8 @@ impl Session<'_> {
             Event::Joined(info) => {
                 self.lost = None;
                 self.handle = self.handle.for_join(info.join);
-                self.published.clear();
-                self.local_sids.clear();
+                self.publishing.joined();
+                self.codec.joined(&info.publish_codecs, &info.others);
                 self.speaking.clear();
                 self.identities = info
                     .others
@@ -327,8 +330,12 @@ impl Session<'_> {
                 init_json,
             }),
             Event::TrackPublished { cid, track } => {
-                if let Some(local) = self.published.get(&cid) {
-                    self.local_sids.insert(track.sid, *local);
+                if let Some(kind) = self.publishing.taken(&cid, track.sid.clone()) {
+                    let muted = self.setup.muted.is_muted(kind);
+                    // It may have changed since the service was asked.
+                    if muted != track.muted {
+                        self.handle.mute(track.sid, muted);
+                    }
                 }
                 self.call.command(Command::Published { cid });
             }
@@ -337,12 +344,19 @@ impl Session<'_> {
                     self.identities
                         .insert(participant.sid.clone(), participant.identity.clone());
                 }
+                self.codec.people(&participants, &self.setup.identity);
                 self.meeting(MeetingEvent::Participants(
                     participants.iter().map(roster::participant).collect(),
                 ));
                 self.people();
             }
             Event::Mute { sid, muted } => self.muted_by_service(&sid, muted),
+            Event::SubscribedQuality { sid, codecs } => {
+                let asks = self.publishing.is_picture(&sid) && self.codec.wanted_of_us(&codecs);
+                if asks {
+                    tracing::info!("somebody in the room cannot decode H.264");
+                }
+            }
             Event::Speakers(speakers) => {
                 for speaker in speakers {
                     let Some(identity) = self.identities.get(&speaker.participant_sid) else {
@@ -378,20 +392,61 @@ impl Session<'_> {
             // The rest is logged where it is read and changes nothing here.
             _ => {}
         }
+        self.choose_codec();
+    }
+
+    /// Publishes the picture with another codec where that is better now.
+    fn choose_codec(&mut self) {
+        if let Some(codec) = self.codec.next(self.now()) {
+            tracing::info!(
+                codec = codec_name(codec),
+                "the picture goes over to another codec"
+            );
+            self.call.command(Command::Republish { codec });
+        }
     }
 
     fn media(&mut self, event: MediaEvent) {
         match event {
-            MediaEvent::Publish { cid, track } => {
-                self.published.insert(cid.clone(), track.local);
-                self.offered.insert(track.local, track.clone());
-                let request = translate::add_track(
+            MediaEvent::Publish {
+                cid,
+                track,
+                alternatives,
+            } => {
+                if track.kind() == MediaKind::Video {
+                    self.codec.publishing(track.codec, &alternatives);
+                }
+                self.publishing.ask(cid.clone(), track.clone());
+                self.handle.add_track(translate::add_track(
                     cid,
                     &track,
+                    &alternatives,
                     self.room.declared(),
-                    self.setup.muted.is_muted(track.local),
+                    self.setup.muted.is_muted(track.kind()),
+                ));
+            }
+            MediaEvent::Replaced { old, new } => {
+                tracing::info!(?old, ?new, "published anew");
+                self.status.trouble("publishing", None);
+            }
+            MediaEvent::Withdrawn { local } => {
+                if let Some(sid) = self.publishing.withdrawn(local) {
+                    self.handle.unpublished(sid);
+                }
+            }
+            MediaEvent::NotReplaced { codec, reason } => {
+                let text = format!(
+                    "the picture or sound goes on as it was, it cannot be sent as {}: {reason}",
+                    codec_name(codec)
                 );
-                self.handle.add_track(request);
+                tracing::warn!("{text}");
+                self.status.trouble("publishing", Some(text));
+                let now = self.now();
+                if let Some(still) = self.publishing.given_up(codec.into())
+                    && still.kind() == MediaKind::Video
+                {
+                    self.codec.failed(still.codec, now);
+                }
             }
             MediaEvent::LocalOffer { sdp, id } => self.handle.offer(sdp, id),
             MediaEvent::LocalAnswer { sdp, id } => self.handle.answer(sdp, id),
@@ -468,14 +523,10 @@ impl Session<'_> {
             // Told where it was decided; the call has adapted the tiles.
             CaptureEvent::Limits(_) => {}
             CaptureEvent::CodecPreferred { codec } => {
-                tracing::info!(
-                    ?codec,
-                    "a better encoder was found; it is used from the next start"
-                );
+                self.codec.prefer(codec);
+                self.choose_codec();
             }
-            CaptureEvent::TrackChanged(track) => {
-                self.offered.insert(track.local, track);
-            }
+            CaptureEvent::TrackChanged(track) => self.publishing.changed(track),
         }
     }
 
@@ -558,7 +609,7 @@ impl Session<'_> {
                 let name = stats.encoder.as_deref().unwrap_or_default();
                 translate::local_track(
                     stats,
-                    self.offered.get(&stats.local),
+                    self.publishing.track(stats.local),
                     self.encoders.get(name).map(String::as_str),
                 )
             })

@@ -117,12 +117,9 @@ impl Session<'_> {
             .iter()
             .filter_map(|track| {
                 let (prefix, next) = track.iv?;
-                let sid = self
-                    .local_sids
-                    .iter()
-                    .find_map(|(sid, local)| (*local == track.local).then_some(sid))?;
+                let sid = self.publishing.sid_of(track.local)?;
                 Some(OwnTrack {
-                    sid: sid.clone(),
+                    sid: sid.to_owned(),
                     source: match MediaKind::from(track.codec) {
                         MediaKind::Audio => Source::Microphone,
                         MediaKind::Video => Source::Camera,

@@ -4,8 +4,7 @@
 //! Being heard is decided near the box: what a person at the box muted, nobody opens from the network, and what any
 //! person muted, the service does not open.
 
-use roomseal_media::capture::{AUDIO, VIDEO};
-use roomseal_media::transport::LocalTrackId;
+use roomseal_media::transport::MediaKind;
 
 use crate::control::{Medium, Origin, Switch};
 
@@ -63,34 +62,33 @@ impl Muted {
         Ok(muted)
     }
 
-    /// Whether nothing of `local` is sent.
-    pub(super) fn is_muted(&self, local: LocalTrackId) -> bool {
-        self.all().contains(&(local, true))
+    /// Whether nothing of this kind is sent.
+    pub(super) fn is_muted(&self, kind: MediaKind) -> bool {
+        match kind {
+            MediaKind::Audio => self.microphone.is_some(),
+            MediaKind::Video => self.camera.is_some(),
+        }
     }
 
-    /// Every track with its state.
-    pub(super) fn all(&self) -> [(LocalTrackId, bool); 2] {
-        [
-            (AUDIO, self.microphone.is_some()),
-            (VIDEO, self.camera.is_some()),
-        ]
+    /// Sound and picture with their state.
+    pub(super) fn all(&self) -> [(MediaKind, bool); 2] {
+        [MediaKind::Audio, MediaKind::Video].map(|kind| (kind, self.is_muted(kind)))
     }
 }
 
-/// The track that carries it.
-pub(super) fn track(what: Medium) -> LocalTrackId {
+/// What it gives.
+pub(super) fn kind(what: Medium) -> MediaKind {
     match what {
-        Medium::Camera => VIDEO,
-        Medium::Microphone => AUDIO,
+        Medium::Camera => MediaKind::Video,
+        Medium::Microphone => MediaKind::Audio,
     }
 }
 
-/// What it carries.
-pub(super) fn medium(local: LocalTrackId) -> Medium {
-    if local == AUDIO {
-        Medium::Microphone
-    } else {
-        Medium::Camera
+/// Where it comes from.
+pub(super) fn medium(kind: MediaKind) -> Medium {
+    match kind {
+        MediaKind::Audio => Medium::Microphone,
+        MediaKind::Video => Medium::Camera,
     }
 }
 
@@ -116,7 +114,7 @@ mod tests {
     fn a_switch_goes_over_and_back() {
         let mut muted = Muted::default();
         assert_eq!(muted.turn(Medium::Camera, Switch::Toggle, PAIRED), Ok(true));
-        assert!(muted.is_muted(VIDEO) && !muted.is_muted(AUDIO));
+        assert!(muted.is_muted(MediaKind::Video) && !muted.is_muted(MediaKind::Audio));
         assert_eq!(muted.turn(Medium::Camera, Switch::On, PAIRED), Ok(true));
         assert_eq!(
             muted.turn(Medium::Camera, Switch::Toggle, PAIRED),
@@ -136,7 +134,7 @@ mod tests {
             assert!(muted.turn(Medium::Microphone, to, PAIRED).is_err());
             assert!(muted.turn(Medium::Microphone, to, By::Service).is_err());
         }
-        assert!(muted.is_muted(AUDIO));
+        assert!(muted.is_muted(MediaKind::Audio));
         assert_eq!(muted.turn(Medium::Microphone, Switch::Off, BOX), Ok(false));
     }
 

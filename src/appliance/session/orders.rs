@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use roomseal_e2ee::FrameKey;
 use roomseal_media::call;
-use roomseal_media::transport::LocalTrackId;
+use roomseal_media::transport::MediaKind;
 use roomseal_meeting::call::Event as MeetingEvent;
 use roomseal_meeting::{Action, Announcement, By as Presser};
 use roomseal_service::livekit::TokenSource;
@@ -141,18 +141,18 @@ impl Session<'_> {
         let before = self.setup.muted;
         let reply = turn(self.setup, &self.status, what, to, origin);
         if self.setup.muted != before {
-            self.silence(mute::track(what));
+            self.silence(mute::kind(what));
         }
         reply
     }
 
     /// The service asks for it, on behalf of somebody in the room.
     pub(super) fn muted_by_service(&mut self, sid: &str, muted: bool) {
-        let Some(local) = self.local_sids.get(sid).copied() else {
+        let Some(kind) = self.publishing.kind_of(sid) else {
             return;
         };
         let to = if muted { Switch::On } else { Switch::Off };
-        let what = mute::medium(local);
+        let what = mute::medium(kind);
         match self.setup.muted.turn(what, to, By::Service) {
             Ok(_) => {
                 let done = if muted { "muted" } else { "opened" };
@@ -165,15 +165,15 @@ impl Session<'_> {
             }
         }
         // Also when it was refused: the service is to show what is.
-        self.silence(local);
+        self.silence(kind);
     }
 
-    /// Makes media and service follow the switch of `local`.
-    fn silence(&self, local: LocalTrackId) {
-        let muted = self.setup.muted.is_muted(local);
-        self.call.command(call::Command::Mute { local, muted });
-        for (sid, _) in self.local_sids.iter().filter(|(_, of)| **of == local) {
-            self.handle.mute(sid.clone(), muted);
+    /// Makes media and service follow the switch, on every track that has it.
+    fn silence(&self, kind: MediaKind) {
+        let muted = self.setup.muted.is_muted(kind);
+        self.call.command(call::Command::Mute { kind, muted });
+        for sid in self.publishing.sids(kind) {
+            self.handle.mute(sid, muted);
         }
     }
 }

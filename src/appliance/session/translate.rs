@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The same thing in the words of the service, of media, of the meeting and of the status.
 
-use roomseal_e2ee::OpenCounters;
+use roomseal_e2ee::{Codec, OpenCounters};
 use roomseal_media::call::{Member, Played};
 use roomseal_media::capture::TrackStats;
 use roomseal_media::elements::{DecryptCounters, OpenMode, OpenRules, SealMode};
@@ -11,6 +11,7 @@ use roomseal_media::transport::{self, MediaKind, PublishTrack, RemoteOffer};
 use roomseal_meeting::{self as meeting, Medium, Sending, Source};
 use roomseal_service::livekit as service;
 
+use super::codec::CodecChoice;
 use crate::status;
 
 pub(super) fn target(target: service::Target) -> transport::Target {
@@ -46,6 +47,7 @@ pub(super) fn offer(offer: service::Description) -> RemoteOffer {
 pub(super) fn add_track(
     cid: String,
     track: &PublishTrack,
+    alternatives: &[Codec],
     encryption: service::Encryption,
     muted: bool,
 ) -> service::AddTrack {
@@ -69,12 +71,24 @@ pub(super) fn add_track(
         name: name.into(),
         width,
         height,
-        layers: Vec::new(),
+        // One for pictures: a service takes nobody to want a track without layers.
+        layers: track
+            .size
+            .map(|(width, height)| service::Layer {
+                quality: service::Quality::High,
+                width,
+                height,
+                bitrate: 0,
+                rid: String::new(),
+            })
+            .into_iter()
+            .collect(),
         muted,
         // Redundant audio would put two frames into one, of which only one could be sealed.
         disable_red: true,
         encryption,
         stream: track.stream.clone(),
+        codecs: CodecChoice::declared(track.codec, alternatives),
     }
 }
 

@@ -33,6 +33,10 @@ pub struct AddTrack {
     pub encryption: Encryption,
     /// Groups tracks; empty lets the server group by source.
     pub stream: String,
+    /// Codecs by short name (`h264`): first the one that is sent, then those that could be sent
+    /// instead. When a subscriber accepts only one of the latter, the server asks for it in
+    /// [`super::Event::SubscribedQuality`]. Empty: what the first packet shows, and nothing else.
+    pub codecs: Vec<String>,
 }
 
 /// How a subscribed video shall be sent.
@@ -160,7 +164,19 @@ impl Wish {
 
 impl From<AddTrack> for proto::AddTrackRequest {
     fn from(track: AddTrack) -> Self {
+        let codecs = track.codecs.into_iter().enumerate();
+        let simulcast_codecs = codecs.map(|(place, codec)| proto::SimulcastCodec {
+            codec,
+            // Only what is sent has a section in the offer.
+            cid: if place == 0 {
+                track.cid.clone()
+            } else {
+                String::new()
+            },
+            ..Default::default()
+        });
         Self {
+            simulcast_codecs: simulcast_codecs.collect(),
             cid: track.cid,
             name: track.name,
             r#type: track.kind.into(),

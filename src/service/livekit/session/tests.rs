@@ -834,7 +834,7 @@ fn media_that_cannot_go_on_turns_a_resume_into_a_join() {
 }
 
 #[test]
-fn a_sealed_track_is_declared_as_such() {
+fn a_sealed_track_is_declared_as_such_and_with_the_codecs_it_could_have() {
     let mut table = Table::joined();
     let actions = table.wish(Wish::AddTrack(AddTrack {
         cid: "cam".into(),
@@ -848,6 +848,7 @@ fn a_sealed_track_is_declared_as_such() {
         disable_red: true,
         encryption: Encryption::Gcm,
         stream: "camera".into(),
+        codecs: vec!["h264".into(), "vp8".into()],
     }));
     let [signal_request::Message::AddTrack(request)] = sent(&actions)[..] else {
         panic!("{actions:?}");
@@ -855,6 +856,13 @@ fn a_sealed_track_is_declared_as_such() {
     assert_eq!(request.encryption, 1);
     assert!(request.disable_red);
     assert_eq!((request.r#type, request.source), (1, 1));
+    // What could be sent instead has no section yet.
+    let codecs: Vec<_> = request
+        .simulcast_codecs
+        .iter()
+        .map(|codec| (codec.codec.as_str(), codec.cid.as_str()))
+        .collect();
+    assert_eq!(codecs, [("h264", "cam"), ("vp8", "")]);
 }
 
 #[test]

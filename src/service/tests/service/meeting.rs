@@ -27,6 +27,7 @@ fn camera(cid: &str) -> AddTrack {
         disable_red: true,
         encryption: Encryption::Gcm,
         stream: "camera".into(),
+        codecs: Vec::new(),
     }
 }
 
