@@ -32,6 +32,7 @@ pub struct Start<'a> {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     token: Option<String>,
+    board: Option<&'a Path>,
 }
 
 /// What members of a test meeting share.
@@ -64,6 +65,7 @@ impl<'a> Start<'a> {
             arguments: Vec::new(),
             environment: Vec::new(),
             token: None,
+            board: None,
         }
     }
 
@@ -85,6 +87,13 @@ impl<'a> Start<'a> {
     #[must_use]
     pub fn token(mut self, token: String) -> Self {
         self.token = Some(token);
+        self
+    }
+
+    /// On the board that lies in the folder `board`, which has its name; else it is the simulated one.
+    #[must_use]
+    pub fn board(mut self, board: &'a Path) -> Self {
+        self.board = Some(board);
         self
     }
 
@@ -139,16 +148,15 @@ impl<'a> Start<'a> {
             Some(namespace) => namespace.command(&box_program),
             None => Command::new(&box_program),
         };
-        command.arg(self.command).args([
-            "--board",
-            "sim",
-            "--url",
-            url,
-            "--room",
-            room,
-            "--identity",
-            self.identity,
-        ]);
+        let (id, boards) = match self.board.map(|board| (board.file_name(), board.parent())) {
+            Some((Some(id), Some(boards))) => (id, Some(boards)),
+            _ => ("sim".as_ref(), None),
+        };
+        command.arg(self.command).arg("--board").arg(id);
+        if let Some(boards) = boards {
+            command.arg("--board-dir").arg(boards);
+        }
+        command.args(["--url", url, "--room", room, "--identity", self.identity]);
         command.arg("--token-file").arg(secret(
             folder.path(),
             "token",

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
 mod bad_input;
+mod codec;
 mod control;
 mod faults;
 // Half a minute of meeting that shows something about the SDK, not about the box: not for every run.
