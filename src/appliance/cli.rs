@@ -8,6 +8,7 @@ mod check;
 mod frame;
 mod guest;
 mod invite;
+mod lamp;
 mod new_meeting;
 mod order;
 mod run;
@@ -28,6 +29,7 @@ pub use check::CheckArgs;
 pub use frame::FrameArgs;
 pub use guest::GuestArgs;
 pub use invite::InviteArgs;
+pub use lamp::LampArgs;
 pub use new_meeting::NewMeetingArgs;
 pub use order::{ChatArgs, E2eeArgs, JoinArgs, KeyArgs, LeaveArgs, MuteArgs};
 pub use run::RunArgs;
@@ -79,6 +81,8 @@ pub enum Command {
     Join(JoinArgs),
     /// Give the running box the key of its meeting
     Key(KeyArgs),
+    /// Own the lamps, and show what the running box renews
+    Lamp(LampArgs),
     /// Have the running box leave its meeting
     Leave(LeaveArgs),
     /// Mute the running box, or open it again
@@ -106,6 +110,19 @@ pub struct Prepared {
     pub status_socket_required: bool,
     /// When to leave by itself.
     pub duration: Option<Duration>,
+    /// Where the front panel is; `None`: it is left alone.
+    pub panel: Option<PanelPlaces>,
+}
+
+/// Where the parts of the front panel are.
+#[derive(Clone, Debug)]
+pub struct PanelPlaces {
+    /// Socket of the lamp process; `None`: there is no place for one.
+    pub lamp: Option<PathBuf>,
+    /// Start the lamp process, with board files from here.
+    pub start_lamp: Option<PathBuf>,
+    /// Folder of the simulated panel; `None`: there is no place for one.
+    pub simulated: Option<PathBuf>,
 }
 
 /// Why the program ends with something else than 0.

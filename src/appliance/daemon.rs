@@ -6,15 +6,16 @@ mod setup;
 use std::time::Duration;
 
 use anyhow::Context;
+use roomseal_panel::drive::Places;
 
 use crate::cli::Prepared;
 use crate::config::{Listen, PanelPage};
-use crate::control;
-use crate::logging;
+use crate::lamp::{self, Renewals};
 use crate::page::Page;
 use crate::session::{self, Muted, Pulses};
 use crate::status::{Publisher, Status, socket, view};
 use crate::supervise::{Stop, Supervisor};
+use crate::{buttons, control, logging};
 
 /// A loop that is silent for this long hangs. Tearing a pipeline down may take a second or two on a small board.
 const HUNG: Duration = Duration::from_secs(15);
@@ -110,6 +111,8 @@ async fn compose(prepared: Prepared) -> Result<(), anyhow::Error> {
         supervisor.task("timer", leave_after(duration, stop.clone()));
     }
 
+    let lamp = front_panel(&prepared, &control, &status, &mut supervisor)?;
+
     let pulses = Pulses {
         media: supervisor.heartbeat("media", HUNG),
         signalling: supervisor.heartbeat("signalling", HUNG),
@@ -121,6 +124,7 @@ async fn compose(prepared: Prepared) -> Result<(), anyhow::Error> {
         meeting: prepared.config.meeting,
         identity,
         muted: Muted::at_start(prepared.config.microphone.muted),
+        lamp,
     };
     supervisor.task("session", session::run(setup, orders, status, stop, pulses));
 
@@ -147,6 +151,37 @@ async fn page(config: &PanelPage) -> Result<Option<Page>, anyhow::Error> {
             Ok(None)
         }
     }
+}
+
+/// Buttons and lamps, as far as the board has them; the renewals are the session's.
+fn front_panel(
+    prepared: &Prepared,
+    control: &control::Control,
+    status: &Publisher,
+    supervisor: &mut Supervisor,
+) -> Result<Option<Renewals>, anyhow::Error> {
+    let Prepared { board, panel, .. } = prepared;
+    let Some(panel) = panel else {
+        return Ok(None);
+    };
+    let places = Places::linux(panel.simulated.clone());
+    buttons::start(&board.panel, &places, control, status, supervisor)
+        .context("the system gives no threads")?;
+    if board.panel.lamp.is_none() && board.panel.mute_lamp.is_none() {
+        tracing::info!(board = board.id, "this board has no lamp");
+        return Ok(None);
+    }
+    let Some(socket) = panel.lamp.clone() else {
+        let text = "this box has no lamp: no place for its socket; set XDG_RUNTIME_DIR, or name one with --lamp-socket";
+        status.trouble("lamp", Some(text.to_owned()));
+        return Ok(None);
+    };
+    if let Some(board_dir) = &panel.start_lamp {
+        let simulated = panel.simulated.as_deref();
+        let child = lamp::child::start(&board.id, board_dir, &socket, simulated)?;
+        supervisor.task("lamp", lamp::child::mind(child, supervisor.stop()));
+    }
+    Ok(Some(Renewals::new(socket)))
 }
 
 async fn leave_after(duration: Duration, stop: Stop) -> Result<(), anyhow::Error> {

@@ -7,11 +7,13 @@
 #![forbid(unsafe_code)]
 
 pub mod budget;
+pub mod buttons;
 pub mod cli;
 pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod hygiene;
+pub mod lamp;
 pub mod logging;
 pub mod page;
 pub mod roster;

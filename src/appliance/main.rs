@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Command::Invite(args) => args.run(),
         Command::Join(args) => args.run(),
         Command::Key(args) => args.run(),
+        Command::Lamp(args) => args.run(),
         Command::Leave(args) => args.run(),
         Command::Mute(args) => args.run(),
         Command::NewMeeting(args) => args.run(),

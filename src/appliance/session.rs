@@ -7,6 +7,7 @@
 
 mod acting;
 mod codec;
+mod lamp;
 mod liveness;
 mod messages;
 mod mute;
@@ -34,6 +35,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{E2ee, RoomsealMeeting};
 use crate::control::Orders;
+use crate::lamp::Renewals;
 use crate::roster;
 use crate::status::{Connection, LocalTrack, Publisher, Shield};
 use crate::supervise::{Heartbeat, Stop};
@@ -72,6 +74,8 @@ pub struct Setup {
     pub identity: String,
     /// What is not sent although it is captured.
     pub muted: Muted,
+    /// The lamp that shows the verdict; `None`: the board has none.
+    pub lamp: Option<Renewals>,
 }
 
 /// Pulses of the two loops.
@@ -626,6 +630,7 @@ impl Session<'_> {
             self.status.happened(&news);
         }
         let shield = self.shield();
+        self.renew_lamp(&shield, &local_tracks);
         self.status.update(|status| {
             status.sending = report.sending_text.to_owned();
             status.local_tracks = local_tracks;

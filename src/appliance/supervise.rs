@@ -300,6 +300,16 @@ impl Heartbeat {
     }
 }
 
+/// Tells systemd that a process without a [`Supervisor`] is up; without systemd nothing happens.
+pub fn ready() {
+    notify(&[sd_notify::NotifyState::Ready]);
+}
+
+/// Feeds systemd's watchdog for a process of one loop, in that loop; without systemd nothing happens.
+pub fn alive() {
+    notify(&[sd_notify::NotifyState::Watchdog]);
+}
+
 /// Shows `text` in `systemctl status`; without systemd nothing happens.
 pub fn show(text: &str) {
     notify(&[sd_notify::NotifyState::Status(text)]);

@@ -162,6 +162,13 @@ impl Lamp {
         self.verdict.is_some_and(|verdict| fresh(&verdict, now))
     }
 
+    /// How long the verdict that is shown may burn on without being renewed.
+    pub fn left(&self, now: Duration) -> Duration {
+        self.verdict.map_or(Duration::ZERO, |verdict| {
+            (verdict.made + LASTS).saturating_sub(now)
+        })
+    }
+
     /// What is lit at the time `now`.
     pub fn lit(&self, now: Duration) -> Lit {
         let Some(verdict) = self.verdict.filter(|verdict| fresh(verdict, now)) else {
@@ -173,7 +180,7 @@ impl Lamp {
             };
         };
         let since = now.saturating_sub(self.since);
-        let left = (verdict.made + LASTS).saturating_sub(now);
+        let left = self.left(now);
         let shown = |pattern: Pattern| (pattern.at(since), pattern.stays(since).unwrap_or(left));
         let (colour, colour_stays) = shown(light::colour(verdict.shield));
         let (one_colour, one_colour_stays) = shown(light::one_colour(verdict.shield));

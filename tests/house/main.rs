@@ -160,6 +160,24 @@ fn pure_crates_take_time_and_randomness_as_arguments() {
 }
 
 #[test]
+fn the_rules_of_the_panel_know_no_clock_and_no_driver() {
+    for file in ["gesture.rs", "lamp.rs", "light.rs"] {
+        let text = fs::read_to_string(places::root().join("src/panel").join(file)).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for (number, line) in code.lines().enumerate() {
+            for word in ["std::", "crate::drive", "crate::board", "Instant", "println!"] {
+                let comment = line.trim_start().starts_with("//");
+                assert!(
+                    comment || !line.contains(word),
+                    "src/panel/{file}:{}: `{word}` in the pure half",
+                    number + 1
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn media_and_service_do_not_know_each_other() {
     let found = depends(
         "roomseal-media",

@@ -73,6 +73,7 @@ impl GuestArgs {
             status_socket: self.status_socket.clone(),
             status_socket_required: self.status_socket.is_some(),
             duration: self.duration.map(Duration::from_secs),
+            panel: None,
         })
     }
 }

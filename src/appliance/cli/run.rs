@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use roomseal_panel::Board;
 
-use super::{Failure, Prepared};
+use super::{Failure, PanelPlaces, Prepared};
 use crate::config::{Config, Overrides};
+use crate::lamp;
 use crate::status::socket;
 
 /// Arguments of `roomseal run`.
@@ -26,6 +27,15 @@ pub struct RunArgs {
     /// Unix socket for `roomseal status` [default: in $RUNTIME_DIRECTORY or $XDG_RUNTIME_DIR/roomseal]
     #[arg(long, value_name = "FILE")]
     pub status_socket: Option<PathBuf>,
+    /// Socket of `roomseal lamp` [default: lamp.sock in $RUNTIME_DIRECTORY or $XDG_RUNTIME_DIR/roomseal]
+    #[arg(long, value_name = "FILE")]
+    pub lamp_socket: Option<PathBuf>,
+    /// Start `roomseal lamp` as well, and end it with the box: for a PC, where it is no service of its own
+    #[arg(long)]
+    pub with_lamp: bool,
+    /// Folder of the simulated panel [default: panel in $RUNTIME_DIRECTORY or $XDG_RUNTIME_DIR/roomseal]
+    #[arg(long, value_name = "DIR")]
+    pub panel_dir: Option<PathBuf>,
     /// Options over the file.
     #[command(flatten)]
     pub overrides: Overrides,
@@ -44,6 +54,11 @@ impl RunArgs {
             status_socket: self.status_socket.clone().or_else(socket::default_path),
             status_socket_required: self.status_socket.is_some(),
             duration: None,
+            panel: Some(PanelPlaces {
+                lamp: self.lamp_socket.clone().or_else(lamp::default_path),
+                start_lamp: self.with_lamp.then(|| self.board_dir.clone()),
+                simulated: self.panel_dir.clone().or_else(lamp::default_panel),
+            }),
         })
     }
 }

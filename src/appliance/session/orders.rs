@@ -10,6 +10,7 @@ use roomseal_meeting::call::Event as MeetingEvent;
 use roomseal_meeting::{Action, Announcement, By as Presser};
 use roomseal_service::livekit::TokenSource;
 
+use super::lamp;
 use super::mute::{self, By};
 use super::{BEAT, Pulses, Session, Setup};
 use crate::control::{Command, Medium, Order, Orders, Origin, Reply, Switch};
@@ -202,6 +203,7 @@ pub(super) async fn outside(
                 status.judged(Shield::outside());
                 pulses.media.beat();
                 pulses.signalling.beat();
+                lamp::renew_outside(setup, status);
                 continue;
             }
             Some(order) = orders.next() => order,

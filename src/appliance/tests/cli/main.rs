@@ -4,6 +4,7 @@
 
 mod config;
 mod frame;
+mod lamp;
 mod order;
 mod program;
 mod run;

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The lamp follows the verdict, from the turn of the loop in which it was made.
+
+use roomseal_media::transport::MediaKind;
+use roomseal_meeting::Shield;
+use roomseal_panel::drive::clock;
+
+use super::{Session, Setup};
+use crate::status::{LocalTrack, Publisher, Shield as Shown};
+
+impl Session<'_> {
+    /// Renews on the lamp what every other view is shown. Called where media has just been counted: should media or
+    /// this loop hang, nothing is renewed, and the lamp goes dark.
+    pub(super) fn renew_lamp(&mut self, shown: &Shown, tracks: &[LocalTrack]) {
+        // What capture really does, not what was wished for.
+        let muted = tracks
+            .iter()
+            .any(|track| track.source == "microphone" && track.muted);
+        let shield = Shield::from_word(&shown.state).unwrap_or(Shield::Fault);
+        renew(self.setup, &self.status, shield, muted);
+    }
+}
+
+/// The same outside of every room, where nothing is captured.
+pub(super) fn renew_outside(setup: &mut Setup, status: &Publisher) {
+    let muted = setup.muted.is_muted(MediaKind::Audio);
+    renew(setup, status, Shield::Dark, muted);
+}
+
+fn renew(setup: &mut Setup, status: &Publisher, shield: Shield, muted: bool) {
+    let Some(lamp) = &mut setup.lamp else {
+        return;
+    };
+    lamp.renew(shield, muted, clock::boot());
+    if let Some(trouble) = lamp.news() {
+        match &trouble {
+            Some(text) => tracing::warn!("{text}"),
+            None => tracing::info!("the lamp works"),
+        }
+        status.trouble("lamp", trouble);
+    }
+}
