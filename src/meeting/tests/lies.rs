@@ -526,7 +526,7 @@ fn clear_frames_stop_while_somebody_follows_what_is_not_known_here() {
     let mut world = World::of_three(link(false), 1);
     world.press("host");
     pass_keeping(&mut world, 1, |message| {
-        message.to != "alice" || is_confirm(message)
+        message.to == "host" || is_confirm(message)
     });
     assert_eq!(world.e2ee("alice"), Some(E2ee::Off));
     assert_eq!(world.sides["alice"].sending, Sending::NothingAlone);
