@@ -60,6 +60,7 @@ fn every_key_of_the_sample_is_known() {
                 "#raw-key-hex-file",
                 "#ca-file",
                 "#certificate-sha256",
+                "#link-file",
             ]
             .iter()
             .any(|other| line.starts_with(other))
