@@ -20,10 +20,40 @@ const LOOK: Duration = Duration::from_millis(250);
 /// A loop that is silent for this long hangs.
 const HUNG: Duration = Duration::from_secs(15);
 
-const MUTE: &str = "mute button";
+/// What a button is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum For {
+    /// End-to-end encryption: a press turns it on, or ends a countdown; held, it announces that it goes off.
+    E2ee,
+    /// The microphone.
+    Mute,
+}
+
+impl For {
+    fn name(self) -> &'static str {
+        match self {
+            Self::E2ee => "button",
+            Self::Mute => "mute button",
+        }
+    }
+
+    /// What a gesture wishes, if anything.
+    fn wish(self, gesture: Gesture) -> Option<Command> {
+        match (self, gesture) {
+            (Self::E2ee, Gesture::Press) => Some(Command::Press),
+            (Self::E2ee, Gesture::Hold { step: 0 }) => Some(Command::Hold),
+            (Self::Mute, Gesture::Press) => Some(Command::Mute {
+                what: Medium::Microphone,
+                to: Switch::Toggle,
+            }),
+            _ => None,
+        }
+    }
+}
 
 /// What a button needs to be heard.
 struct Ear {
+    purpose: For,
     control: Control,
     status: Publisher,
     stop: Stop,
@@ -43,21 +73,26 @@ pub fn start(
     status: &Publisher,
     supervisor: &mut Supervisor,
 ) -> std::io::Result<()> {
-    let Some(button) = panel.mute_button.clone() else {
-        return Ok(());
-    };
-    let ear = Ear {
-        control: control.clone(),
-        status: status.clone(),
-        stop: supervisor.stop(),
-        pulse: supervisor.heartbeat(MUTE, HUNG),
-        runtime: tokio::runtime::Handle::current(),
-    };
-    let places = places.clone();
-    supervisor.thread(MUTE, move || {
-        ear.mind(&button, &places);
-        Ok(())
-    })
+    let buttons = [(For::E2ee, &panel.button), (For::Mute, &panel.mute_button)];
+    for (purpose, button) in buttons {
+        let Some(button) = button.clone() else {
+            continue;
+        };
+        let ear = Ear {
+            purpose,
+            control: control.clone(),
+            status: status.clone(),
+            stop: supervisor.stop(),
+            pulse: supervisor.heartbeat(purpose.name(), HUNG),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        let places = places.clone();
+        supervisor.thread(purpose.name(), move || {
+            ear.mind(&button, &places);
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 impl Ear {
@@ -78,7 +113,10 @@ impl Ear {
                 )
             });
             if let Err(error) = ended {
-                self.trouble(Some(format!("this box has no {MUTE}: {error}")));
+                self.trouble(Some(format!(
+                    "this box has no {}: {error}",
+                    self.purpose.name()
+                )));
                 let failed = Instant::now();
                 while self.wanted() && failed.elapsed() < AGAIN {
                     std::thread::sleep(LOOK);
@@ -88,35 +126,34 @@ impl Ear {
     }
 
     fn told(&self, gesture: Gesture) {
+        if let Some(wish) = self.purpose.wish(gesture) {
+            let control = self.control.clone();
+            // What came of it is said by the lamp, and noted in what happened.
+            self.runtime
+                .spawn(async move { control.order(Origin::Box, wish).await });
+        }
         match gesture {
-            Gesture::Press => {
-                let control = self.control.clone();
-                let wish = Command::Mute {
-                    what: Medium::Microphone,
-                    to: Switch::Toggle,
-                };
-                // What came of it is said by the lamp, and noted in what happened.
-                self.runtime
-                    .spawn(async move { control.order(Origin::Box, wish).await });
-            }
             Gesture::Stuck => self.trouble(Some(format!(
-                "the {MUTE} is stuck: it counts again when it has been let go"
+                "the {} is stuck: it counts again when it has been let go",
+                self.purpose.name()
             ))),
             Gesture::Freed => self.trouble(None),
-            Gesture::Hold { .. } | Gesture::Release { .. } => {}
+            Gesture::Hold { .. } | Gesture::Press | Gesture::Release { .. } => {}
         }
     }
 
     fn trouble(&self, text: Option<String>) {
         let known = |status: &crate::status::Status| {
             let mut troubles = status.troubles.iter();
-            troubles.find(|t| t.about == MUTE).map(|t| t.text.clone())
+            troubles
+                .find(|t| t.about == self.purpose.name())
+                .map(|t| t.text.clone())
         };
         if known(&self.status.watch().borrow()) != text {
             if let Some(text) = &text {
                 tracing::warn!("{text}");
             }
-            self.status.trouble(MUTE, text);
+            self.status.trouble(self.purpose.name(), text);
         }
     }
 

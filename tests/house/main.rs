@@ -165,7 +165,13 @@ fn the_rules_of_the_panel_know_no_clock_and_no_driver() {
         let text = fs::read_to_string(places::root().join("src/panel").join(file)).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
         for (number, line) in code.lines().enumerate() {
-            for word in ["std::", "crate::drive", "crate::board", "Instant", "println!"] {
+            for word in [
+                "std::",
+                "crate::drive",
+                "crate::board",
+                "Instant",
+                "println!",
+            ] {
                 let comment = line.trim_start().starts_with("//");
                 assert!(
                     comment || !line.contains(word),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A Roomseal meeting on a plain LiveKit server: a host's box, and guests by its links.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -61,8 +62,10 @@ fn a_host_turns_encryption_on_in_the_running_meeting_and_everybody_follows() {
     let links = folder.path().join("meeting");
     let (host_link, guest_link) = new_meeting(&links, "press", &["--announce-off"]);
 
+    let panel = folder.path().join("panel");
     let mut host = start("run", "box", &host_link)
         .playing(&clip)
+        .with(["--panel-dir", panel.to_str().unwrap()])
         .join(&server, "press");
     let mut guest = start("guest", "guest", &guest_link)
         .with(["--publish", clip.to_str().unwrap()])
@@ -132,6 +135,53 @@ fn a_host_turns_encryption_on_in_the_running_meeting_and_everybody_follows() {
 
     let (done, said) = ask(&host, &["e2ee", "off"]);
     assert!(!done && said.contains("at the box"), "{said}");
+
+    // The button of the simulated panel: held, it is announced to everybody; any host's press ends the countdown.
+    let button = |word: &str| {
+        let mut key = std::fs::OpenOptions::new()
+            .append(true)
+            .open(panel.join("button"))
+            .unwrap();
+        writeln!(key, "{word}").unwrap();
+    };
+    let announced = |since: Instant| {
+        for member in [&host, &guest] {
+            member.wait_since(since, "announcement that it goes off", SOON, |status| {
+                let newest = status.happenings.last()?;
+                newest.text.contains("goes off in").then_some(())
+            });
+        }
+    };
+    let held = Instant::now();
+    button("hold");
+    announced(held);
+    button("press");
+    host.wait_since(held, "end of the countdown", SOON, |status| {
+        let newest = status.happenings.last()?;
+        newest.text.contains("stays on").then_some(())
+    });
+    let held = Instant::now();
+    button("hold");
+    announced(held);
+    for member in [&host, &guest] {
+        let took = wait_for_shield(member, held, "open");
+        println!(
+            "{}: open {} ms after the key went down",
+            member.identity(),
+            took.as_millis()
+        );
+    }
+    // Two seconds of holding and three of countdown; nothing leaves clear earlier.
+    assert!(
+        held.elapsed() >= Duration::from_secs(5),
+        "{:?}",
+        held.elapsed()
+    );
+    let again = Instant::now();
+    button("press");
+    for member in [&host, &guest] {
+        wait_for_shield(member, again, "sealed");
+    }
 
     assert!(guest.interrupt_cleanly());
     assert!(host.interrupt_cleanly());
