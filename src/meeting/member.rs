@@ -135,7 +135,14 @@ impl Member {
         let Some(after) = echoed.and_then(|nonce| nonces.issued(nonce, now)) else {
             // Somebody new has not heard us yet, and cannot before we echo its nonce.
             self.nonce = Some(confirm.nonce);
-            return Taken::Nonce;
+            // What a proven instance says later counts too; it only does not prove that it still is there.
+            return match &self.proven {
+                Some(proven) if proven.instance == instance => {
+                    self.proven = Some(Proven::new(confirm, proven.after));
+                    Taken::Proven
+                }
+                _ => Taken::Nonce,
+            };
         };
         if let Some(proven) = &self.proven
             && proven.instance != instance
@@ -150,17 +157,7 @@ impl Member {
             Some(proven) if proven.instance == instance => proven.after.max(after),
             _ => after,
         };
-        self.proven = Some(Proven {
-            after,
-            instance,
-            seq: confirm.seq,
-            policy: confirm.policy,
-            heard: confirm.heard.into_keys().collect(),
-            tracks: confirm.tracks,
-            data: confirm.data,
-            ending: confirm.ending,
-            stay: confirm.stay,
-        });
+        self.proven = Some(Proven::new(confirm, after));
         Taken::Proven
     }
 
@@ -184,6 +181,20 @@ impl Member {
 }
 
 impl Proven {
+    fn new(confirm: Confirm, after: Duration) -> Self {
+        Self {
+            after,
+            instance: confirm.instance,
+            seq: confirm.seq,
+            policy: confirm.policy,
+            heard: confirm.heard.into_keys().collect(),
+            tracks: confirm.tracks,
+            data: confirm.data,
+            ending: confirm.ending,
+            stay: confirm.stay,
+        }
+    }
+
     /// The track as its sender names it.
     pub(crate) fn track(&self, sid: &str) -> Option<&NamedTrack> {
         self.tracks.iter().find(|track| track.sid == sid)
@@ -247,7 +258,12 @@ mod tests {
         assert!(members.live("alice", seconds(30)).is_some());
         // Counted from when the nonce was given out, however late the echo was delivered.
         assert!(members.live("alice", seconds(31)).is_none());
-        assert_eq!(take(&mut members, confirm(1, 2, Some(1)), 31), Taken::Nonce);
+        // A later word counts, and renews nothing.
+        assert_eq!(
+            take(&mut members, confirm(1, 2, Some(1)), 31),
+            Taken::Proven
+        );
+        assert!(members.live("alice", seconds(31)).is_none());
     }
 
     #[test]

@@ -41,6 +41,7 @@ fn message(from: &str, to: &str, text: String) -> Message {
         from: from.into(),
         to: to.into(),
         text,
+        number: 0,
         made: Duration::ZERO,
         follows: None,
     }

@@ -137,6 +137,7 @@ fn take(world: &mut World, step: Step) {
                 from: "host".into(),
                 to: "alice".into(),
                 text: forged(),
+                number: 0,
                 made: Duration::ZERO,
                 follows: None,
             };

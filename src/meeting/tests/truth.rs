@@ -32,7 +32,7 @@ pub(crate) struct Truth {
     given: BTreeMap<String, BTreeSet<Hash>>,
     /// Of each (first) the newest confirm that the other (second) was given: when it was made, and what its maker
     /// followed then.
-    heard: BTreeMap<(String, String), (Duration, Option<PolicyHash>)>,
+    heard: BTreeMap<(String, String), (Duration, Option<PolicyHash>, usize)>,
     entered: BTreeMap<String, Duration>,
 }
 
@@ -95,9 +95,20 @@ impl Truth {
         given.extend(all.into_iter().map(|policy| policy.hash));
     }
 
+    /// A member is given policies; those that continue what it was not given before cannot be placed, as if they came
+    /// later.
     pub(crate) fn delivered(&mut self, to: &str, text: &str) {
         let given = self.given.entry(to.into()).or_default();
-        given.extend(policies(text).into_iter().map(|policy| policy.hash));
+        for policy in policies(text) {
+            let placed = policy.prev.iter().all(|prev| {
+                let mut hash = [0; 32];
+                Base64UrlUnpadded::decode(prev, &mut hash).unwrap();
+                given.contains(&hash)
+            });
+            if placed {
+                given.insert(policy.hash);
+            }
+        }
     }
 
     pub(crate) fn heard(&mut self, to: &str, message: &Message) {
@@ -106,8 +117,8 @@ impl Truth {
         }
         let key = (message.from.clone(), String::from(to));
         let last = self.heard.entry(key).or_default();
-        if message.made >= last.0 {
-            *last = (message.made, message.follows);
+        if message.number >= last.2 {
+            *last = (message.made, message.follows, message.number);
         }
     }
 
@@ -150,7 +161,7 @@ impl Truth {
     fn company(&self, name: &str, since: Duration) -> bool {
         self.heard
             .iter()
-            .any(|((_, to), (made, _))| to == name && *made >= since)
+            .any(|((_, to), (made, ..))| to == name && *made >= since)
     }
 }
 
@@ -186,7 +197,7 @@ pub(crate) fn judge(world: &World) -> Result<(), String> {
                 return fail("is green, and does not seal");
             }
             let hash = side.meeting.policy().map(|policy| policy.hash());
-            let with = truth.heard.iter().any(|((_, to), (made, follows))| {
+            let with = truth.heard.iter().any(|((_, to), (made, follows, _))| {
                 to == name && *made >= recently && *follows == hash
             });
             if !with {

@@ -69,6 +69,8 @@ pub(crate) struct Message {
     pub(crate) from: String,
     pub(crate) to: String,
     pub(crate) text: String,
+    /// Of two that were said at one time the later has the higher number.
+    pub(crate) number: usize,
     /// When it was really said.
     pub(crate) made: Duration,
     /// What its sender really followed then.
@@ -328,6 +330,7 @@ impl World {
                             from: name.into(),
                             to,
                             text: text.clone(),
+                            number: self.said.len(),
                             made: self.now,
                             follows,
                         };
