@@ -71,7 +71,11 @@ impl Renewals {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 self.trouble = Some("the lamp does not listen; restart `roomseal lamp`".to_owned());
             }
-            Err(_) => self.gone(),
+            Err(_) => {
+                // Perhaps it said why.
+                self.listen();
+                self.gone();
+            }
         }
     }
 
@@ -112,6 +116,7 @@ impl Renewals {
     /// Hears what the lamp has to say.
     fn listen(&mut self) {
         let mut text = [0; LONGEST_TEXT];
+        let mut reset = false;
         while let Some(lamp) = &self.lamp {
             match recv(lamp, &mut text[..], RecvFlags::DONTWAIT) {
                 Ok((0, _)) => self.gone(),
@@ -121,6 +126,8 @@ impl Renewals {
                     self.trouble = (!text.is_empty()).then(|| text.into_owned());
                 }
                 Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return,
+                // A lamp that closes before it has read our verdict is told apart first; what it said is still there.
+                Err(rustix::io::Errno::CONNRESET) if !reset => reset = true,
                 Err(_) => self.gone(),
             }
         }
