@@ -123,12 +123,14 @@ impl Bare {
         within: Duration,
     ) -> Vec<Vec<u8>> {
         let of = |state: &State| {
-            let sid = state
+            // Of a track that was published anew the service still lists the one before for a while.
+            state
                 .tracks
                 .iter()
-                .find(|(_, owner)| *owner == &(identity.to_owned(), source))?
-                .0;
-            state.frames.get(sid).cloned()
+                .filter(|(_, owner)| *owner == &(identity.to_owned(), source))
+                .filter_map(|(sid, _)| state.frames.get(sid))
+                .max_by_key(|frames| frames.len())
+                .cloned()
         };
         let what = format!("{count} frames of {identity}'s {source:?}");
         self.wait(&what, within, |state| {
