@@ -83,6 +83,13 @@ fn a_host_turns_encryption_on_in_the_running_meeting_and_everybody_follows() {
         }
     }
 
+    let refused = Instant::now();
+    let (denied, said) = ask(&guest, &["e2ee", "on"]);
+    assert!(!denied && said.contains("only a host"), "{said}");
+    wait_for_shield(&guest, refused, "denied");
+    // Two seconds later it is as before.
+    wait_for_shield(&guest, Instant::now() + Duration::from_secs(2), "open");
+
     let pressed = Instant::now();
     let (done, said) = ask(&host, &["e2ee", "on"]);
     assert!(done, "{said}");
@@ -118,9 +125,6 @@ fn a_host_turns_encryption_on_in_the_running_meeting_and_everybody_follows() {
         (now > then + 100).then_some(())
     });
     assert_eq!([clear(&host), clear(&guest)], before);
-
-    let (denied, said) = ask(&guest, &["e2ee", "on"]);
-    assert!(!denied && said.contains("only a host"), "{said}");
 
     let (done, said) = ask(&host, &["chat", "can you read this"]);
     assert!(done, "{said}");

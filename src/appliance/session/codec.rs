@@ -40,6 +40,8 @@ pub(super) struct CodecChoice {
     present: BTreeSet<String>,
     /// Of whom one cannot decode H.264.
     suspects: BTreeSet<String>,
+    /// The service asked before it had told who is there: whoever turns up may be the one.
+    unlisted: bool,
     not_before: Duration,
 }
 
@@ -52,6 +54,7 @@ impl CodecChoice {
                 .any(|mime| mime.eq_ignore_ascii_case("video/H264"));
         self.present = others.iter().map(|other| other.identity.clone()).collect();
         self.suspects = &self.suspects & &self.present;
+        self.unlisted = false;
         self.not_before = Duration::ZERO;
     }
 
@@ -61,8 +64,12 @@ impl CodecChoice {
             if participant.state == ParticipantState::Disconnected {
                 self.present.remove(&participant.identity);
                 self.suspects.remove(&participant.identity);
+                self.unlisted &= !self.suspects.is_empty();
             } else {
                 self.present.insert(participant.identity.clone());
+                if self.unlisted {
+                    self.suspects.insert(participant.identity.clone());
+                }
             }
         }
     }
@@ -98,6 +105,7 @@ impl CodecChoice {
             });
         if asks {
             self.suspects.clone_from(&self.present);
+            self.unlisted = self.present.is_empty();
         }
         asks
     }
@@ -111,7 +119,7 @@ impl CodecChoice {
     /// The codec to publish anew with, if it has to be another. To be done, or told to have failed.
     pub(super) fn next(&mut self, now: Duration) -> Option<Codec> {
         let (sending, preferred) = (self.sending?, self.preferred?);
-        let give_way = !self.suspects.is_empty() || !self.h264_allowed;
+        let give_way = !self.suspects.is_empty() || self.unlisted || !self.h264_allowed;
         let best = if preferred == Codec::H264 && give_way {
             Codec::Vp8
         } else {
@@ -175,6 +183,18 @@ mod tests {
         choice.publishing(Codec::H264, &BOTH);
         assert_eq!(choice.next(NOW), None);
         choice
+    }
+
+    #[test]
+    fn a_service_that_asks_before_it_lists_anybody_is_believed() {
+        let mut choice = sending_h264(&[]);
+        assert!(choice.wanted_of_us(&[wanted("vp8", true)]));
+        assert_eq!(choice.next(NOW), Some(Codec::Vp8));
+        choice.people(&[person("stranger"), person("guest")], "box");
+        choice.people(&[gone("guest")], "box");
+        assert_eq!(choice.next(NOW), None, "the stranger may be the one");
+        choice.people(&[gone("stranger")], "box");
+        assert_eq!(choice.next(NOW), Some(Codec::H264));
     }
 
     #[test]
