@@ -204,7 +204,8 @@ impl Luma {
     }
 }
 
-/// Finds `seconds` of `heard` in `source`, which may have been played in a loop: the best match of the three loudest pieces.
+/// Finds `seconds` of `heard` in `source`, which may have been played in a loop: the best match of the
+/// eight loudest pieces: a receiver that stretches what it plays spoils some of them.
 pub fn find_sound(heard: &[i16], source: &[i16], seconds: usize) -> Match {
     // Speech lies below 4 kHz; averaging six samples keeps that and makes the search quick.
     const STEP: usize = 6;
@@ -235,7 +236,7 @@ pub fn find_sound(heard: &[i16], source: &[i16], seconds: usize) -> Match {
     starts.sort_by(|a, b| energy(b).total_cmp(&energy(a)));
     starts
         .iter()
-        .take(3)
+        .take(8)
         .map(|&start| best_place(&heard[start..start + window], &source))
         .map(|(place, correlation)| Match {
             correlation,
