@@ -2,7 +2,7 @@
 //! One membership of one room: what the service says, what media sees, and what the meeting decides, carried between
 //! the three.
 //!
-//! The decisions are not made here: the [`Room`] says what may be sent and played and what has verified, from what
+//! The decisions are not made here: the `Room` says what may be sent and played and what has verified, from what
 //! the elements counted. This loop only translates.
 
 mod acting;

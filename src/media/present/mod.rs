@@ -25,7 +25,7 @@
 //! 2. For each remote track [`Present::add_track`], then [`Present::push`] for each frame, from any
 //!    thread; it never blocks. [`Present::remove_track`] at its end.
 //! 3. [`Present::set_people`] and [`Present::set_active_speakers`] whenever the service says so,
-//!    [`Present::set_keys`] and [`Present::set_mode`] whenever keys or policy change.
+//!    [`Present::set_keys`] or [`Present::set_rules`] whenever keys or policy change.
 //! 4. [`PresentEvent::KeyFrameWanted`] goes to the transport's `request_key_frame`.
 //! 5. [`Present::stop`], or drop: files are finished, all threads are gone when it returns.
 
