@@ -7,6 +7,7 @@
 
 mod acting;
 mod codec;
+mod devices;
 mod lamp;
 mod liveness;
 mod messages;
@@ -15,18 +16,16 @@ mod orders;
 mod publishing;
 mod room;
 mod translate;
+mod turn;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use roomseal_media::call::{Call, CallConfig, Command, Counts, Event as MediaEvent};
-use roomseal_media::capture::{AUDIO, CaptureEvent, SourceState};
+use roomseal_media::call::{Call, CallConfig, Command, Event as MediaEvent};
 use roomseal_media::encoder::codec_name;
-use roomseal_media::present::PresentEvent;
 use roomseal_media::transport::{MediaKind, Target};
-use roomseal_meeting::Circumstances;
 use roomseal_meeting::call::Event as MeetingEvent;
 use roomseal_service::livekit::{
     Admin, Config as ServiceConfig, Event, Handle, LiveKit, MediaTrouble, Reason,
@@ -37,7 +36,7 @@ use crate::config::{E2ee, RoomsealMeeting};
 use crate::control::Orders;
 use crate::lamp::Renewals;
 use crate::roster;
-use crate::status::{Connection, LocalTrack, Publisher, Shield};
+use crate::status::{Connection, Publisher, Shield};
 use crate::supervise::{Heartbeat, Stop};
 
 use self::acting::Talk;
@@ -492,73 +491,6 @@ impl Session<'_> {
         }
     }
 
-    fn capture(&mut self, event: CaptureEvent) {
-        match event {
-            CaptureEvent::SourceState { local, state } => {
-                let about = if local == AUDIO {
-                    "microphone"
-                } else {
-                    "camera"
-                };
-                let trouble = match &state {
-                    SourceState::Running => None,
-                    state => Some(state.to_string()),
-                };
-                match &trouble {
-                    Some(text) => tracing::warn!("{about}: {text}"),
-                    None => tracing::info!("{about}: running"),
-                }
-                self.status.trouble(about, trouble);
-            }
-            CaptureEvent::Encoders(verdicts) => {
-                for verdict in &verdicts {
-                    tracing::info!(encoder = %verdict.name, taken = verdict.taken, "{}", verdict.reason);
-                }
-                self.encoders = verdicts
-                    .into_iter()
-                    .map(|verdict| (verdict.name.to_string(), verdict.reason))
-                    .collect();
-                self.status.trouble("encoder", None);
-            }
-            CaptureEvent::NoEncoder { reason } => {
-                tracing::error!("{reason}");
-                self.status.trouble("encoder", Some(reason));
-            }
-            // Told where it was decided; the call has adapted the tiles.
-            CaptureEvent::Limits(_) => {}
-            CaptureEvent::CodecPreferred { codec } => {
-                self.codec.prefer(codec);
-                self.choose_codec();
-            }
-            CaptureEvent::TrackChanged(track) => self.publishing.changed(track),
-        }
-    }
-
-    fn presented(&self, event: PresentEvent) {
-        match event {
-            PresentEvent::KeyFrameWanted { .. } => {}
-            PresentEvent::TrackState { sid, state } => tracing::info!(%sid, "{state}"),
-            PresentEvent::DecoderFailed { sid, reason } => {
-                tracing::warn!(%sid, reason, "a decoder gave up and was replaced");
-            }
-            PresentEvent::OutputFailed { output, reason } => {
-                tracing::error!(%output, reason, "output failed");
-                self.status.trouble(&output.to_string(), Some(reason));
-            }
-            PresentEvent::OutputWorks { output } => self.status.trouble(&output.to_string(), None),
-            PresentEvent::RecordingStarted { path, .. } => {
-                tracing::info!(path = %path.display(), "recording");
-            }
-            PresentEvent::RecordingFinished { path, .. } => {
-                tracing::info!(path = %path.display(), "recorded");
-            }
-            PresentEvent::RecordingFailed { reason } => {
-                tracing::error!(reason, "nothing is recorded any more");
-                self.status.trouble("recording", Some(reason));
-            }
-        }
-    }
-
     fn failed(&mut self, target: Target, reason: &str) {
         tracing::warn!(%target, reason, "media connection failed");
         self.status
@@ -574,78 +506,6 @@ impl Session<'_> {
         self.call.command(Command::People(
             report.participants.iter().map(translate::member).collect(),
         ));
-    }
-
-    fn turn(&mut self, counts: &Counts) {
-        for (sid, stats) in &counts.remote {
-            self.meeting(MeetingEvent::Counted {
-                sid: sid.clone(),
-                counters: translate::counters(&stats.frames),
-            });
-        }
-        self.tell_what_is_sent(&counts.local);
-        let report = self.room.report(self.now());
-        let expected = report
-            .participants
-            .iter()
-            .flat_map(|participant| &participant.tracks)
-            .any(|track| !track.muted && counts.remote.contains_key(&track.sid));
-        if let Some(transport) = &counts.transport {
-            // No need to wait for the silence that follows.
-            if transport.stranded && !self.stranded {
-                self.failed(
-                    Target::Publisher,
-                    "the network address that it was made from is gone",
-                );
-            }
-            self.stranded = transport.stranded;
-            for (target, silent) in self.liveness.look(transport, expected) {
-                self.failed(
-                    target,
-                    &format!("nothing was heard for {} s", silent.as_secs()),
-                );
-            }
-        }
-        let local_tracks = counts
-            .local
-            .iter()
-            .map(|stats| {
-                let name = stats.encoder.as_deref().unwrap_or_default();
-                translate::local_track(
-                    stats,
-                    self.publishing.track(stats.local),
-                    self.encoders.get(name).map(String::as_str),
-                )
-            })
-            .collect::<Vec<LocalTrack>>();
-        let clear = local_tracks.iter().map(|track| track.clear).sum();
-        // Counters of a track that was made anew begin again.
-        if clear > self.clear && self.room.seals_all() {
-            self.leaked = true;
-        }
-        self.clear = clear;
-        let participants = roster::participants(&report);
-        let before = self.status.watch().borrow().participants.clone();
-        for news in roster::news(&before, &participants) {
-            self.status.happened(&news);
-        }
-        let shield = self.shield();
-        self.renew_lamp(&shield, &local_tracks);
-        self.status.update(|status| {
-            status.sending = report.sending_text.to_owned();
-            status.local_tracks = local_tracks;
-            status.participants = participants;
-        });
-        self.status.judged(shield);
-    }
-
-    fn shield(&self) -> Shield {
-        let around = Circumstances {
-            connecting: true,
-            denied: self.denied.is_some_and(|at| at.elapsed() < DENIED),
-            leaked: self.leaked,
-        };
-        self.room.shield(around, self.now())
     }
 
     fn show_connection(&self, inside: bool) {

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One look at what was counted: from the elements through the meeting to the shield and every view.
+
+use roomseal_media::call::Counts;
+use roomseal_media::transport::Target;
+use roomseal_meeting::Circumstances;
+use roomseal_meeting::call::Event as MeetingEvent;
+
+use super::{DENIED, Session, translate};
+use crate::roster;
+use crate::status::{LocalTrack, Shield};
+
+impl Session<'_> {
+    pub(super) fn turn(&mut self, counts: &Counts) {
+        for (sid, stats) in &counts.remote {
+            self.meeting(MeetingEvent::Counted {
+                sid: sid.clone(),
+                counters: translate::counters(&stats.frames),
+            });
+        }
+        self.tell_what_is_sent(&counts.local);
+        let report = self.room.report(self.now());
+        let expected = report
+            .participants
+            .iter()
+            .flat_map(|participant| &participant.tracks)
+            .any(|track| !track.muted && counts.remote.contains_key(&track.sid));
+        if let Some(transport) = &counts.transport {
+            // No need to wait for the silence that follows.
+            if transport.stranded && !self.stranded {
+                self.failed(
+                    Target::Publisher,
+                    "the network address that it was made from is gone",
+                );
+            }
+            self.stranded = transport.stranded;
+            for (target, silent) in self.liveness.look(transport, expected) {
+                self.failed(
+                    target,
+                    &format!("nothing was heard for {} s", silent.as_secs()),
+                );
+            }
+        }
+        let local_tracks = counts
+            .local
+            .iter()
+            .map(|stats| {
+                let name = stats.encoder.as_deref().unwrap_or_default();
+                translate::local_track(
+                    stats,
+                    self.publishing.track(stats.local),
+                    self.encoders.get(name).map(String::as_str),
+                )
+            })
+            .collect::<Vec<LocalTrack>>();
+        let clear = local_tracks.iter().map(|track| track.clear).sum();
+        // Counters of a track that was made anew begin again.
+        if clear > self.clear && self.room.seals_all() {
+            self.leaked = true;
+        }
+        self.clear = clear;
+        let participants = roster::participants(&report);
+        let before = self.status.watch().borrow().participants.clone();
+        for news in roster::news(&before, &participants) {
+            self.status.happened(&news);
+        }
+        let shield = self.shield();
+        self.renew_lamp(&shield, &local_tracks);
+        self.status.update(|status| {
+            status.sending = report.sending_text.to_owned();
+            status.local_tracks = local_tracks;
+            status.participants = participants;
+        });
+        self.status.judged(shield);
+    }
+
+    fn shield(&self) -> Shield {
+        let around = Circumstances {
+            connecting: true,
+            denied: self.denied.is_some_and(|at| at.elapsed() < DENIED),
+            leaked: self.leaked,
+        };
+        self.room.shield(around, self.now())
+    }
+}
