@@ -74,7 +74,7 @@ async fn compose(prepared: Prepared) -> Result<(), anyhow::Error> {
     let stop = supervisor.stop();
     let (control, orders) = control::channel();
     if let Some(path) = &prepared.status_socket {
-        match socket::Socket::bind(path).await {
+        match socket::Socket::bind(path) {
             Ok(socket) => supervisor.task(
                 "status",
                 socket.serve(status.watch(), control.clone(), stop.clone()),

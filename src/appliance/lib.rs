@@ -19,6 +19,7 @@ pub mod page;
 pub mod roster;
 pub mod secret;
 pub mod session;
+mod socket_file;
 pub mod status;
 pub mod supervise;
 pub mod text;

@@ -2,7 +2,7 @@
 //! `roomseal lamp`: one loop that waits for nothing but the next thing to do.
 
 use std::io;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use super::lines::Lines;
 use super::{LONGEST_TEXT, new_socket, put, reach};
-use crate::supervise;
+use crate::{socket_file, supervise};
 
 /// What a lamp process is made of.
 #[derive(Debug)]
@@ -161,28 +161,11 @@ impl Listening {
     /// Binds `path`, making its directory, and taking over what a killed lamp left there. `others`: also for other
     /// users, who are then looked at one by one.
     fn bind(path: &Path, others: bool) -> io::Result<Self> {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        match std::fs::symlink_metadata(path) {
-            Ok(meta) if meta.file_type().is_socket() => {
-                if reach(path).is_ok() {
-                    return Err(io::Error::new(
-                        io::ErrorKind::AddrInUse,
-                        "another lamp process answers there; stop it, or give --socket",
-                    ));
-                }
-                std::fs::remove_file(path)?;
-            }
-            Ok(_) => {
-                return Err(io::Error::new(
-                    io::ErrorKind::AlreadyExists,
-                    "there is a file of that name that is not a socket; move it away",
-                ));
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
+        socket_file::make_way(
+            path,
+            |path| reach(path).is_ok(),
+            "another lamp process answers there; stop it, or give --socket",
+        )?;
         let socket = new_socket()?;
         bind(&socket, &SocketAddrUnix::new(path)?)?;
         let mode = if others { 0o666 } else { 0o600 };

@@ -5,7 +5,7 @@
 //! change. A wish, as [`Spoken`] writes it, is answered with what came of it: `{"reply":{"done":"…"}}`. What is not understood is answered with `{"error":"…"}`.
 
 use std::io;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::Status;
 use crate::control::{self, Control, Origin, Reply, Spoken};
+use crate::socket_file;
 use crate::supervise::Stop;
 
 /// No question and no wish is longer; more is not read.
@@ -77,29 +78,12 @@ impl Socket {
     ///
     /// # Errors
     /// When another daemon answers there, or the path cannot be used.
-    pub async fn bind(path: &Path) -> io::Result<Self> {
-        if let Some(dir) = path.parent() {
-            std::fs::create_dir_all(dir)?;
-        }
-        match std::fs::symlink_metadata(path) {
-            Ok(meta) if meta.file_type().is_socket() => {
-                if UnixStream::connect(path).await.is_ok() {
-                    return Err(io::Error::new(
-                        io::ErrorKind::AddrInUse,
-                        "another roomseal answers on this socket; stop it, or give --status-socket",
-                    ));
-                }
-                std::fs::remove_file(path)?;
-            }
-            Ok(_) => {
-                return Err(io::Error::new(
-                    io::ErrorKind::AlreadyExists,
-                    "there is a file of that name that is not a socket; move it away",
-                ));
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
+    pub fn bind(path: &Path) -> io::Result<Self> {
+        socket_file::make_way(
+            path,
+            |path| std::os::unix::net::UnixStream::connect(path).is_ok(),
+            "another roomseal answers on this socket; stop it, or give --status-socket",
+        )?;
         let listener = UnixListener::bind(path)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
         Ok(Self {
@@ -294,7 +278,7 @@ mod tests {
 
     async fn served(path: &Path, publisher: &Publisher) -> Supervisor {
         let mut supervisor = Supervisor::new();
-        let socket = Socket::bind(path).await.unwrap();
+        let socket = Socket::bind(path).unwrap();
         let (control, mut orders) = control::channel();
         let serving = socket.serve(publisher.watch(), control, supervisor.stop());
         supervisor.task("status", serving);
@@ -390,17 +374,17 @@ mod tests {
     async fn a_second_daemon_is_refused_and_a_stale_socket_taken_over() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("status.sock");
-        let first = Socket::bind(&path).await.unwrap();
-        let refused = Socket::bind(&path).await.unwrap_err();
+        let first = Socket::bind(&path).unwrap();
+        let refused = Socket::bind(&path).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
         // As after SIGKILL: the file stays, nobody listens.
         let stale = dir.path().join("stale.sock");
         drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
         assert!(stale.exists());
-        drop(Socket::bind(&stale).await.unwrap());
+        drop(Socket::bind(&stale).unwrap());
         drop(first);
         std::fs::write(&path, "mine").unwrap();
-        assert!(Socket::bind(&path).await.is_err());
+        assert!(Socket::bind(&path).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"mine");
     }
 }

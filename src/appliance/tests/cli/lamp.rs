@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use roomseal_appliance::lamp::Renewals;
@@ -15,32 +15,15 @@ use roomseal_panel::lamp::{RENEW_EVERY, Renewal};
 use rustix::net::{
     AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, send, socket_with,
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-use crate::program::Place;
+use crate::program::{Place, Running};
 
 /// Far more than anything here takes; a hang becomes a failure.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is promised: 1.5 s after the last renewal, and a little for the machine.
 const DARK_WITHIN: Duration = Duration::from_secs(2);
-
-/// A process that is killed when the test ends.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // One that was stopped can still be killed.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Running {
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.0), signal).unwrap();
-    }
-}
 
 /// A lamp process on a simulated panel.
 struct Lamp {

@@ -18,9 +18,7 @@ async fn told(reply: Reply, arguments: &[&str], input: &str) -> (Ran, Vec<String
     let supervisor = Supervisor::new();
     let mut running = supervisor;
     let (control, mut orders) = control::channel();
-    let socket = Socket::bind(&place.path().join("status.sock"))
-        .await
-        .unwrap();
+    let socket = Socket::bind(&place.path().join("status.sock")).unwrap();
     running.task(
         "status",
         socket.serve(publisher.watch(), control, running.stop()),

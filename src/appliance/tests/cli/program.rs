@@ -4,10 +4,15 @@
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A directory with files, in which the program runs.
 pub(crate) struct Place(tempfile::TempDir);
+
+/// A process that is killed when the test ends.
+pub(crate) struct Running(pub(crate) Child);
 
 /// What a run of the program left.
 #[derive(Debug)]
@@ -15,6 +20,29 @@ pub(crate) struct Ran {
     pub(crate) code: i32,
     pub(crate) out: Vec<u8>,
     pub(crate) err: String,
+}
+
+impl Running {
+    /// Starts `command` in `place`, with nothing of the environment and nothing to read.
+    pub(crate) fn start(command: &mut Command, place: &Place) -> Self {
+        command
+            .current_dir(place.path())
+            .env_clear()
+            .stdin(Stdio::null());
+        Self(command.spawn().unwrap())
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // One that was stopped can still be killed; one that ended needs no killing.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 impl Place {

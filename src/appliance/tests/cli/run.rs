@@ -5,43 +5,19 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use roomseal_appliance::status::socket::Answer;
 use roomseal_appliance::status::{Connection, Status};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-use crate::program::Place;
+use crate::program::{Place, Running};
 
 /// Far more than anything here takes; a hang becomes a failure.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const NOWHERE: &str = "ws://127.0.0.1:9";
-
-/// A box that is killed when the test ends.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Running {
-    fn start(command: &mut Command, place: &Place) -> Self {
-        command
-            .current_dir(place.path())
-            .env_clear()
-            .stdin(Stdio::null());
-        Self(command.spawn().unwrap())
-    }
-
-    fn ask_to_stop(&self) {
-        kill_process(Pid::from_child(&self.0), Signal::TERM).unwrap();
-    }
-}
 
 fn place() -> Place {
     let place = Place::new();
@@ -141,7 +117,7 @@ fn the_box_tells_systemd_that_it_lives_says_what_is_wrong_and_leaves_when_asked(
     );
     wait_for("WATCHDOG=1");
 
-    running.ask_to_stop();
+    running.signal(Signal::TERM);
     wait_for("STOPPING=1");
     let ended = running.0.wait().unwrap();
     let log = std::fs::read_to_string(place.path().join("log")).unwrap();

@@ -33,9 +33,7 @@ async fn a_running_box_answers_people_and_programs() {
         ..Status::default()
     });
     let mut supervisor = Supervisor::new();
-    let socket = Socket::bind(&place.path().join("status.sock"))
-        .await
-        .unwrap();
+    let socket = Socket::bind(&place.path().join("status.sock")).unwrap();
     let (control, _orders) = control::channel();
     let serving = socket.serve(publisher.watch(), control, supervisor.stop());
     supervisor.task("status", serving);
