@@ -530,6 +530,7 @@ impl Session<'_> {
             status.participants.clear();
             status.local_tracks.clear();
             status.sending.clear();
+            status.chat.clear();
             status.shield = Shield::outside();
         });
     }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 pub use renewals::Renewals;
-pub use said::{Happening, Shield};
+pub use said::{ChatLine, Happening, Shield};
 
 /// Everything a view shows. The JSON names are the field names in kebab-case.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -54,6 +54,8 @@ pub struct Status {
     pub recording: Option<String>,
     /// What happened last, newest at the end.
     pub happenings: Vec<Happening>,
+    /// What people wrote in this meeting, newest at the end.
+    pub chat: Vec<ChatLine>,
     /// Where the page of this box is, if it has one.
     pub page: Option<String>,
 }
@@ -213,6 +215,18 @@ impl Publisher {
         });
     }
 
+    /// Shows a line of chat. It is not logged, and cannot push out what happened.
+    pub fn wrote(&self, from: &str, text: &str, sealed: bool, own: bool) {
+        let line = ChatLine {
+            at: said::seconds(SystemTime::now()),
+            from: from.to_owned(),
+            text: text.to_owned(),
+            sealed,
+            own,
+        };
+        self.update(|status| said::keep(&mut status.chat, line));
+    }
+
     /// Says what the shield is, and that it was looked at just now.
     pub fn judged(&self, shield: Shield) {
         self.renewals.renew();
@@ -269,6 +283,27 @@ mod tests {
         let status = publisher.watch().borrow().clone();
         assert_eq!(status.happenings.len(), said::MOST_HAPPENINGS);
         assert_eq!(status.happenings.last().unwrap().text, "99");
+    }
+
+    #[test]
+    fn chat_is_bounded_and_pushes_no_happening_out() {
+        let publisher = Publisher::new(Status::default());
+        publisher.happened("E2EE is on");
+        for number in 0..100 {
+            publisher.wrote("alice", &number.to_string(), true, false);
+        }
+        let status = publisher.watch().borrow().clone();
+        assert_eq!(status.chat.len(), 50);
+        assert_eq!(status.chat.last().unwrap().text, "99");
+        assert_eq!(status.happenings.len(), 1);
+
+        let long = "x".repeat(16 * 1024);
+        for _ in 0..10 {
+            publisher.wrote("alice", &long, true, false);
+        }
+        assert_eq!(publisher.watch().borrow().chat.len(), 3);
+        publisher.wrote("alice", &"x".repeat(100_000), true, false);
+        assert_eq!(publisher.watch().borrow().chat.len(), 1);
     }
 
     #[test]

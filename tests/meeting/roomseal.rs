@@ -129,12 +129,12 @@ fn a_host_turns_encryption_on_in_the_running_meeting_and_everybody_follows() {
     let (done, said) = ask(&host, &["chat", "can you read this"]);
     assert!(done, "{said}");
     guest.wait_for("a sealed line of chat", SOON, |status| {
-        let line = "box (sealed): can you read this";
-        status
-            .happenings
-            .iter()
-            .find(|it| it.text == line)
-            .map(|_| ())
+        let line = status.chat.last()?;
+        assert_eq!(
+            (line.from.as_str(), line.text.as_str(), line.sealed),
+            ("box", "can you read this", true)
+        );
+        Some(())
     });
 
     let (done, said) = ask(&host, &["e2ee", "off"]);

@@ -3,7 +3,9 @@
 
 use serde::Serialize;
 
-use crate::status::{Connection, Happening, LocalTrack, Participant, Shield, Status, Trouble};
+use crate::status::{
+    ChatLine, Connection, Happening, LocalTrack, Participant, Shield, Status, Trouble,
+};
 
 /// What is drawn. `src/web/panel/words.js` has the same in its types.
 #[derive(Serialize)]
@@ -25,6 +27,7 @@ pub(super) struct State {
     participants: Vec<Participant>,
     troubles: Vec<Trouble>,
     happenings: Vec<Happening>,
+    chat: Vec<ChatLine>,
     recording: bool,
 }
 
@@ -70,6 +73,7 @@ pub(super) fn of(status: &Status, fresh: bool) -> State {
         participants: status.participants.clone(),
         troubles: status.troubles.clone(),
         happenings: status.happenings.clone(),
+        chat: status.chat.clone(),
         recording: status.recording.is_some(),
     }
 }

@@ -89,9 +89,8 @@ impl Session<'_> {
         match self.talk.messages.receive(bytes) {
             Some(Received::Said { from, text }) => self.meeting(Event::Said { from, text }),
             Some(Received::Chat(line)) => {
-                let mark = if line.sealed { "sealed" } else { "not sealed" };
                 self.status
-                    .happened(&format!("{} ({mark}): {}", line.from, line.text));
+                    .wrote(&line.from, &line.text, line.sealed, false);
             }
             Some(Received::Refused { from, why }) => {
                 tracing::warn!(%from, %why, "a message is not shown");
@@ -206,7 +205,8 @@ impl Session<'_> {
                         bytes,
                     });
                 }
-                self.status.happened(&format!("we wrote: {line}"));
+                let sealed = self.talk.messages.seals();
+                self.status.wrote(&self.setup.identity, line, sealed, true);
                 Reply::Done("sent".into())
             }
             Err(error) => Reply::NotNow(error.to_string()),

@@ -124,6 +124,11 @@ impl Messages {
         self.sending = sending;
     }
 
+    /// Whether what is written now leaves sealed.
+    pub(super) fn seals(&self) -> bool {
+        self.sending == Sending::Sealed
+    }
+
     /// What is sealed with from now on.
     pub(super) fn send_key(&mut self, key: Option<(KeyIndex, FrameKey)>) {
         match key {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the status says in sentences: the shield's verdict, and what happened.
+//! What the status says in sentences: the shield's verdict, what happened, and what people wrote.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,6 +9,12 @@ use serde::{Deserialize, Serialize};
 
 /// More would scroll away unread.
 pub(super) const MOST_HAPPENINGS: usize = 30;
+
+/// Lines of chat that are kept.
+const MOST_LINES: usize = 50;
+
+/// Bytes of chat that are kept: some long lines push out the others, and every view stays quick.
+const MOST_CHAT: usize = 64 * 1024;
 
 /// What lamp and views say about the whole meeting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +36,40 @@ pub struct Happening {
     pub at: u64,
     /// What happened, and from where if a person did it.
     pub text: String,
+}
+
+/// A line of chat. What people write is theirs: it is shown, and neither logged nor kept when the meeting is left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ChatLine {
+    /// Seconds since 1970 by the clock of the box.
+    pub at: u64,
+    /// Whom it comes from, as the service says; only of a sealed line a member said so.
+    pub from: String,
+    /// What was written; untrusted.
+    pub text: String,
+    /// It came or left sealed.
+    pub sealed: bool,
+    /// This box wrote it.
+    pub own: bool,
+}
+
+/// Puts `line` behind the others and drops as many of the oldest as it takes.
+pub(super) fn keep(lines: &mut Vec<ChatLine>, line: ChatLine) {
+    lines.push(line);
+    let mut bytes = 0;
+    let kept = lines
+        .iter()
+        .rev()
+        .take(MOST_LINES)
+        .take_while(|line| {
+            bytes += line.from.len() + line.text.len();
+            bytes <= MOST_CHAT
+        })
+        .count()
+        // The newest is always one of them.
+        .max(1);
+    lines.drain(..lines.len() - kept);
 }
 
 impl Shield {
@@ -81,11 +121,14 @@ impl Happening {
     /// Says that `text` happened at `when`.
     pub(super) fn at(when: SystemTime, text: &str) -> Self {
         Self {
-            // A clock before 1970 belongs to a box that has not heard the time yet.
-            at: when
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| since.as_secs()),
+            at: seconds(when),
             text: text.to_owned(),
         }
     }
+}
+
+/// Seconds since 1970. A clock before that belongs to a box that has not heard the time yet.
+pub(super) fn seconds(when: SystemTime) -> u64 {
+    when.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }

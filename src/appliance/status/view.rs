@@ -15,6 +15,9 @@ use crate::text::{plain, short};
 /// Counters move all the time; a table that is redrawn more often cannot be read.
 const REDRAW: Duration = Duration::from_millis(500);
 
+/// Lines of chat in the table.
+const LINES_OF_CHAT: usize = 5;
+
 /// Shows `status` on standard output until asked to stop: live on a terminal, else a line for every change.
 ///
 /// # Errors
@@ -188,10 +191,24 @@ pub fn table(status: &Status) -> String {
             plain(&trouble.text)
         );
     }
+    if !status.chat.is_empty() {
+        let _ = writeln!(text, "chat");
+    }
+    let oldest = status.chat.len().saturating_sub(LINES_OF_CHAT);
+    for line in &status.chat[oldest..] {
+        let mark = if line.sealed { "sealed" } else { "NOT SEALED" };
+        let _ = writeln!(
+            text,
+            "  {} ({mark}): {}",
+            short(&line.from, 20),
+            short(&line.text, 64)
+        );
+    }
     text
 }
 
-/// The status as sentences without moving numbers, each `subject: fact`.
+/// The status as sentences without moving numbers, each `subject: fact`. Chat is left out: where nobody watches live,
+/// the lines end in a log.
 fn facts(status: &Status) -> Vec<String> {
     let mut facts = head(status);
     for track in &status.local_tracks {

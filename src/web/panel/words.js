@@ -12,6 +12,7 @@
  *   'shield': Shield, 'e2ee-required': boolean, 'key-model': string, 'sending': string,
  *   'local-tracks': LocalTrack[], 'participants': Participant[],
  *   'troubles': {about: string, text: string}[], 'happenings': {at: number, text: string}[], 'recording': boolean,
+ *   'chat': {at: number, from: string, text: string, sealed: boolean, own: boolean}[],
  * }} State
  * @typedef {{done: string} | {denied: string} | {'not-now': string}} Reply
  * @typedef {{name: string, sign: string}} Look
