@@ -7,5 +7,6 @@
     reason = "a panic is how a test reports that something is not as it should be"
 )]
 
+mod call;
 mod capture;
 mod present;
