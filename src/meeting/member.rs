@@ -8,8 +8,9 @@ use core::time::Duration;
 
 use roomseal_policy::{MemberNonce, PolicyHash};
 
-use crate::confirm::{Confirm, Ending, Instance, IvPrefix, NamedTrack, Stay};
+use crate::confirm::{Confirm, Ending, Instance, IvPrefix, NamedTrack, SourceName, Stay};
 use crate::nonces::{LIVE, Nonces};
+use crate::roster::Source;
 
 /// Somebody who has sent a confirm.
 #[derive(Clone, Debug, Default)]
@@ -195,9 +196,11 @@ impl Proven {
         }
     }
 
-    /// The track as its sender names it.
-    pub(crate) fn track(&self, sid: &str) -> Option<&NamedTrack> {
-        self.tracks.iter().find(|track| track.sid == sid)
+    /// The track as its sender names it, if it names it as this source: the service says the rest.
+    pub(crate) fn track(&self, sid: &str, source: Source) -> Option<&NamedTrack> {
+        self.tracks
+            .iter()
+            .find(|track| track.sid == sid && track.source == SourceName::from(source))
     }
 }
 

@@ -176,7 +176,7 @@ fn reason(refusal: Refusal) -> &'static str {
         Refusal::Malformed => "not frames",
         Refusal::NoKey => "no key for it; ask for the key and its index",
         Refusal::OtherKey => "other key, or altered",
-        Refusal::OtherTrack => "frames of another of its tracks",
+        Refusal::OtherTrack => "frames of another track",
         Refusal::Replayed => "old frames played again",
         Refusal::Unverified => "it does not authenticate (other key, altered, or damaged)",
     }

@@ -43,7 +43,7 @@ pub enum Refusal {
     NoKey,
     /// Sealed with another key, or altered.
     OtherKey,
-    /// Frames of another track of its sender.
+    /// Frames of another track.
     OtherTrack,
     /// Old frames played again.
     Replayed,

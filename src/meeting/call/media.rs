@@ -11,7 +11,6 @@ use roomseal_policy::Policy;
 use super::keys::GRACE;
 use super::{Force, Meeting, Playing};
 use crate::action::{Action, Announcement, Opening, Play, Rules, Sending};
-use crate::confirm::SourceName;
 use crate::roster::{Kind, Medium};
 use crate::verification::Watched;
 
@@ -139,11 +138,9 @@ impl Meeting {
             return nothing;
         }
         let identity = owner.identity.clone();
-        // Only what its sender names as this track counts as it: the service says the rest.
         let named = inside.members.live(&identity, now).and_then(|proven| {
-            let named = proven.track(sid)?;
-            let same = named.source == SourceName::from(track.source);
-            same.then_some((proven.instance, named.iv.0, named.from))
+            let named = proven.track(sid, track.source)?;
+            Some((proven.instance, named.iv.0, named.from))
         });
         let grace = inside
             .playing

@@ -10,6 +10,7 @@ use roomseal_policy::{E2ee, KeyModel, Policy};
 
 use super::keys::GRACE;
 use super::{Force, Inside, Meeting, Playing};
+use crate::member::Proven;
 use crate::report::{self, Report};
 use crate::roster::{Kind, Participant};
 use crate::shield::{Presence, Shield, View};
@@ -103,9 +104,9 @@ pub enum Why {
     NoKey,
     /// Old frames are played again under its name.
     Replayed,
-    /// Frames of another of its tracks.
+    /// Frames of another track, its own or somebody else's.
     OtherTrack,
-    /// It does not name a track that comes under its name.
+    /// It does not name a track that comes under its name, or not as this source.
     UnnamedTrack,
     /// It follows another policy.
     OtherPolicy,
@@ -157,9 +158,11 @@ impl Reason {
             Why::OtherKey => format!("cannot open {called}: other key, or altered"),
             Why::NoKey => format!("cannot open {called}: it names a key that nobody announced"),
             Why::Replayed => format!("old frames of {called} are played again"),
-            Why::OtherTrack => format!("frames of one track of {called} come as another"),
+            Why::OtherTrack => format!("frames of another track come under {called}'s name"),
             Why::UnnamedTrack => {
-                format!("a track comes under {called}'s name that it does not name")
+                format!(
+                    "a track comes under {called}'s name that it does not name, or not as this source"
+                )
             }
             Why::OtherPolicy => format!("{called} follows another policy"),
             Why::Hidden => format!("{called} is in the meeting, and the service hides it"),
@@ -383,13 +386,17 @@ impl Inside {
                 Mark::Pending(Why::Switching)
             };
         }
+        let names = |proven: &Proven, sid: &str| {
+            let track = other.tracks.iter().find(|track| track.sid == sid);
+            track.is_some_and(|track| proven.track(sid, track.source).is_some())
+        };
         let bad = tracks()
             .filter_map(|(sid, playing)| {
                 let (refusal, at) = playing.watched.refused()?;
                 let why = match (proven, wrong(refusal)?) {
                     (None, Why::Clear) => Why::Clear,
                     (None, _) => Why::Unconfirmed,
-                    (Some(proven), _) if proven.track(sid).is_none() => Why::UnnamedTrack,
+                    (Some(proven), _) if !names(proven, sid) => Why::UnnamedTrack,
                     (Some(_), why) => why,
                 };
                 (counts(playing, at) && settled(since.max(playing.since))).then_some(why)

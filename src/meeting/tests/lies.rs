@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use roomseal_e2ee::{FrameKey, KeyIndex, RawKey};
-use roomseal_meeting::call::{Event, Why};
+use roomseal_meeting::call::{Event, Sent, Why};
 use roomseal_meeting::{Declared, Participant, Sending, Shield, Source, Track};
 use roomseal_policy::{Chain, Check, Decision, E2ee, KeyModel, MessageKind, PolicyNonce};
 
@@ -414,6 +414,20 @@ fn a_microphone_is_not_shown_as_something_else() {
     world.pass(1);
     let played = &world.sides["alice"].played[before..];
     assert!(played.iter().all(|played| played.under != "bob"));
+    assert_eq!(world.shield("alice"), Shield::UnsealedPeer);
+    assert!(world.names("alice", "bob", Why::UnnamedTrack));
+}
+
+#[test]
+fn a_frame_that_leaves_clear_while_encryption_is_on_is_a_fault() {
+    let mut world = World::of_three(link(true), 1);
+    let sent = Sent {
+        sealed: 100,
+        clear: 1,
+    };
+    world.act("alice", Event::Sent(sent));
+    assert_eq!(world.shield("alice"), Shield::Fault);
+    assert!(world.reasons("alice").contains(&(None, Why::Leaked)));
 }
 
 #[test]
