@@ -13,6 +13,8 @@ use roomseal_media::transport::{
     LocalTrackId, PublishTrack, RemoteOffer, Target, Transport, TransportEvent, WebRtcBin,
     WebRtcConfig,
 };
+use roomseal_meeting::TOPIC;
+use roomseal_service::livekit::data::{Body, Content, Packet};
 use roomseal_service::livekit::{
     self, AddTrack, Client, Config, Encryption, Event, Layer, LiveKit, Participant, Plaintext,
     Quality, ServerUrl, Token, TokenSource, TrackKind, TrackSource, Trust,
@@ -45,8 +47,17 @@ pub struct Frame {
 #[derive(Debug)]
 pub struct Bare {
     received: Arc<Received>,
-    leave: mpsc::UnboundedSender<TransportEvent>,
+    orders: mpsc::UnboundedSender<Turn>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What its loop has to do next.
+enum Turn {
+    /// Its transport says something.
+    Transport(TransportEvent),
+    /// Sends this to everybody, as soon as the channels are open.
+    Say(Vec<u8>),
+    Leave,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +73,9 @@ struct State {
     /// Identity and source by track sid.
     tracks: HashMap<String, (String, TrackSource)>,
     frames: HashMap<String, Vec<Vec<u8>>>,
+    /// Identity and text of every message on the meeting's own topic.
+    said: Vec<(String, String)>,
+    sif_trailer: Vec<u8>,
     refusals: Vec<String>,
 }
 
@@ -94,18 +108,18 @@ impl Bare {
             client: Client::default(),
         };
         let received = Arc::new(Received::default());
-        let (leave, events) = mpsc::unbounded_channel();
-        let (shared, to_self) = (Arc::clone(&received), leave.clone());
+        let (orders, turns) = mpsc::unbounded_channel();
+        let (shared, to_self) = (Arc::clone(&received), orders.clone());
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .expect("a runtime starts");
-            runtime.block_on(take_part(config, streams, refused, shared, to_self, events));
+            runtime.block_on(take_part(config, streams, refused, shared, to_self, turns));
         });
         let bare = Self {
             received,
-            leave,
+            orders,
             thread: Some(thread),
         };
         bare.wait("entry into the room", Duration::from_secs(20), |state| {
@@ -137,6 +151,44 @@ impl Bare {
             of(state).is_some_and(|frames| frames.len() >= count)
         });
         of(&self.received.lock()).expect("they were there a moment ago")
+    }
+
+    /// Waits for a message on the meeting's own topic that `accept` takes, and returns its text.
+    pub fn heard(
+        &self,
+        what: &str,
+        within: Duration,
+        accept: impl Fn(&str, &str) -> bool,
+    ) -> String {
+        let find = |state: &State| {
+            let found = state
+                .said
+                .iter()
+                .rev()
+                .find(|(from, text)| accept(from, text));
+            found.map(|(_, text)| text.clone())
+        };
+        self.wait(what, within, |state| find(state).is_some());
+        find(&self.received.lock()).expect("it was there a moment ago")
+    }
+
+    /// Sends a text to everybody on the meeting's own topic.
+    pub fn say(&self, text: &str) {
+        let packet = Packet {
+            body: Body::Clear(Content::User {
+                topic: TOPIC.to_owned(),
+                payload: text.as_bytes().to_vec(),
+            }),
+            ..Packet::default()
+        };
+        let bytes = packet.encode().expect("the text fits into a packet");
+        // After its end nobody is there to say it.
+        let _ = self.orders.send(Turn::Say(bytes));
+    }
+
+    /// How frames end that the service of this room makes itself.
+    pub fn sif_trailer(&self) -> Vec<u8> {
+        self.received.lock().sif_trailer.clone()
     }
 
     /// What the transport refused so far, in words.
@@ -172,19 +224,14 @@ impl Bare {
 
 impl Drop for Bare {
     fn drop(&mut self) {
-        // A refusal of nobody: the word for leaving.
-        let _ = self
-            .leave
-            .send(TransportEvent::RemoteTrackEnded { sid: LEAVE.into() });
+        // It may have ended by itself.
+        let _ = self.orders.send(Turn::Leave);
         if let Some(thread) = self.thread.take() {
             // Its own panic has been printed already.
             let _ = thread.join();
         }
     }
 }
-
-/// No service gives a track this sid.
-const LEAVE: &str = "leave";
 
 impl Received {
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -194,6 +241,18 @@ impl Received {
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.lock());
         self.changed.notify_all();
+    }
+
+    fn hear(&self, bytes: &[u8]) {
+        let Ok(packet) = Packet::decode(bytes) else {
+            return;
+        };
+        if let Body::Clear(Content::User { topic, payload }) = packet.body
+            && topic == TOPIC
+        {
+            let text = String::from_utf8_lossy(&payload).into_owned();
+            self.change(|state| state.said.push((packet.sender_identity, text)));
+        }
     }
 
     fn note(&self, participants: &[Participant]) {
@@ -215,12 +274,13 @@ async fn take_part(
     streams: Vec<Stream>,
     refused: Option<&'static str>,
     received: Arc<Received>,
-    to_self: mpsc::UnboundedSender<TransportEvent>,
-    mut of_transport: mpsc::UnboundedReceiver<TransportEvent>,
+    to_self: mpsc::UnboundedSender<Turn>,
+    mut turns: mpsc::UnboundedReceiver<Turn>,
 ) {
     let (handle, mut of_service) = LiveKit::connect(config);
     let mut transport: Option<Arc<WebRtcBin>> = None;
     let mut published = 0;
+    let mut waiting = Vec::new();
     loop {
         tokio::select! {
             event = of_service.recv() => match event {
@@ -231,9 +291,16 @@ async fn take_part(
                         handle.add_track(declare(made.as_ref(), LocalTrackId(number), stream));
                     }
                     published = 0;
+                    if streams.is_empty() {
+                        // Nothing else would bring the channels about.
+                        made.negotiate();
+                    }
                     transport = Some(made);
                     received.note(&info.others);
-                    received.change(|state| state.joined = true);
+                    received.change(|state| {
+                        state.sif_trailer = info.sif_trailer.clone();
+                        state.joined = true;
+                    });
                 }
                 Some(Event::Participants(participants)) => received.note(&participants),
                 Some(Event::TrackPublished { .. }) => {
@@ -261,29 +328,34 @@ async fn take_part(
                 },
                 Some(_) => {}
             },
-            event = of_transport.recv() => match event {
-                None => break,
-                Some(TransportEvent::RemoteTrackEnded { sid }) if *sid == *LEAVE => break,
-                Some(TransportEvent::LocalOffer { sdp, id }) => handle.offer(sdp, id),
-                Some(TransportEvent::LocalAnswer { sdp, id }) => {
+            turn = turns.recv() => match turn {
+                None | Some(Turn::Leave) => break,
+                Some(Turn::Say(bytes)) => {
+                    waiting.push(bytes);
+                    speak(transport.as_deref(), &mut waiting);
+                }
+                Some(Turn::Transport(TransportEvent::DataOpen)) => speak(transport.as_deref(), &mut waiting),
+                Some(Turn::Transport(TransportEvent::Data { bytes, .. })) => received.hear(&bytes),
+                Some(Turn::Transport(TransportEvent::LocalOffer { sdp, id })) => handle.offer(sdp, id),
+                Some(Turn::Transport(TransportEvent::LocalAnswer { sdp, id })) => {
                     handle.answer(refused.map_or(sdp.clone(), |codec| without(&sdp, codec)), id);
                 }
-                Some(TransportEvent::LocalCandidate { target, init_json }) => {
+                Some(Turn::Transport(TransportEvent::LocalCandidate { target, init_json })) => {
                     let target = match target {
                         Target::Publisher => livekit::Target::Publisher,
                         Target::Subscriber => livekit::Target::Subscriber,
                     };
                     handle.trickle(target, init_json, false);
                 }
-                Some(TransportEvent::Connected { target: Target::Publisher }) => if let Some(transport) = &transport {
+                Some(Turn::Transport(TransportEvent::Connected { target: Target::Publisher })) => if let Some(transport) = &transport {
                     for (number, stream) in (0..).zip(&streams) {
                         send(Arc::downgrade(transport), LocalTrackId(number), stream.clone());
                     }
                 },
-                Some(TransportEvent::Refused { reason }) => {
+                Some(Turn::Transport(TransportEvent::Refused { reason })) => {
                     received.change(|state| state.refusals.push(reason.to_string()));
                 }
-                Some(_) => {}
+                Some(Turn::Transport(_)) => {}
             },
         }
     }
@@ -294,9 +366,16 @@ async fn take_part(
     received.change(|state| state.done = true);
 }
 
+/// Sends what waited for the channels to open; what does not go through waits on.
+fn speak(transport: Option<&WebRtcBin>, waiting: &mut Vec<Vec<u8>>) {
+    waiting.retain(|bytes| {
+        transport.is_none_or(|transport| transport.send_data(true, bytes.clone()).is_err())
+    });
+}
+
 fn connect(
     received: &Arc<Received>,
-    to_self: &mpsc::UnboundedSender<TransportEvent>,
+    to_self: &mpsc::UnboundedSender<Turn>,
     sif_trailer: Vec<u8>,
 ) -> WebRtcBin {
     let (received, to_self) = (Arc::clone(received), to_self.clone());
@@ -314,7 +393,7 @@ fn connect(
             received.change(|state| state.frames.entry(sid.to_string()).or_default().push(bytes));
         }
         // The loop has ended: nobody is interested any more.
-        other => drop(to_self.send(other)),
+        other => drop(to_self.send(Turn::Transport(other))),
     };
     WebRtcBin::new(config, Arc::new(events)).expect("the transport can be made")
 }

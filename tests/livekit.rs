@@ -2,6 +2,7 @@
 //! A real `livekit-server` of one's own, on loopback or inside a namespace.
 
 use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::Command;
@@ -153,6 +154,34 @@ impl Server {
             .with_grants(grants)
             .to_jwt()
             .expect("the grants are well-formed")
+    }
+
+    /// As its administrator: from now on nothing that `identity` says on data channels reaches anybody.
+    pub fn silence(&self, identity: &str, room: &str) {
+        let grants = VideoGrants {
+            room_admin: true,
+            room: room.to_owned(),
+            ..VideoGrants::default()
+        };
+        let token = self.token_with("administrator", grants);
+        let body = format!(
+            "{{\"room\":\"{room}\",\"identity\":\"{identity}\",\"permission\":{{\"canSubscribe\":true,\
+             \"canPublish\":true,\"canPublishData\":false}}}}"
+        );
+        let mut stream = TcpStream::connect((self.address, self.port)).expect("the server listens");
+        write!(
+            stream,
+            "POST /twirp/livekit.RoomService/UpdateParticipant HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+             Authorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        )
+        .expect("the server reads");
+        let mut answer = String::new();
+        stream
+            .read_to_string(&mut answer)
+            .expect("the server answers");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
     fn wait_until_it_answers(&self) {

@@ -12,6 +12,7 @@ mod faults;
 mod h264;
 mod hostile;
 mod keyless;
+mod lies;
 mod page;
 mod resume;
 mod roomseal;

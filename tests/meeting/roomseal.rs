@@ -13,7 +13,7 @@ use roomseal_tests::places;
 use crate::{SOON, one_at_a_time, talking_clip};
 
 /// Makes a meeting in `folder` and gives the links of host and guests.
-fn new_meeting(folder: &Path, room: &str, more: &[&str]) -> (PathBuf, PathBuf) {
+pub(crate) fn new_meeting(folder: &Path, room: &str, more: &[&str]) -> (PathBuf, PathBuf) {
     let made = Command::new(places::built("roomseal"))
         .args(["new-meeting", "--room", room, "--into"])
         .arg(folder)
@@ -27,13 +27,13 @@ fn new_meeting(folder: &Path, room: &str, more: &[&str]) -> (PathBuf, PathBuf) {
     (folder.join("host.link"), folder.join("guest.link"))
 }
 
-fn start(command: &'static str, identity: &'static str, link: &Path) -> Start<'static> {
+pub(crate) fn start(command: &'static str, identity: &'static str, link: &Path) -> Start<'static> {
     Start::new(command, identity)
         .without_key()
         .with(["--link-file", link.to_str().unwrap()])
 }
 
-fn wait_for_shield(of: &Appliance, since: Instant, state: &str) -> Duration {
+pub(crate) fn wait_for_shield(of: &Appliance, since: Instant, state: &str) -> Duration {
     of.wait_since(since, state, SOON, |status| {
         (status.shield.state == state).then_some(())
     });
@@ -41,7 +41,7 @@ fn wait_for_shield(of: &Appliance, since: Instant, state: &str) -> Duration {
 }
 
 /// Asks a running box for something, as a person on its command line does.
-fn ask(of: &Appliance, wish: &[&str]) -> (bool, String) {
+pub(crate) fn ask(of: &Appliance, wish: &[&str]) -> (bool, String) {
     let asked = Command::new(places::built("roomseal"))
         .args(wish)
         .arg("--socket")
