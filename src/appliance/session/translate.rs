@@ -191,6 +191,7 @@ pub(super) fn local_track(
             .map(|(width, height)| format!("{width}x{height}"))
             .unwrap_or_default(),
         muted: stats.muted,
+        switched_off: stats.switched_off,
         sealed: stats.sealed,
         dropped: stats.dropped,
         // What was handed on and not sealed was clear.

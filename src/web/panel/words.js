@@ -4,7 +4,7 @@
 /**
  * @typedef {{sid: string, source: string, muted: boolean, verification: string, text: string, opened: number, refused: number}} RemoteTrack
  * @typedef {{identity: string, name: string, kind: string, tracks: RemoteTrack[]}} Participant
- * @typedef {{source: string, codec: string, encoder: string, format: string, muted: boolean, sealed: number, dropped: number, clear: number}} LocalTrack
+ * @typedef {{source: string, codec: string, encoder: string, format: string, muted: boolean, 'switched-off': boolean | null, sealed: number, dropped: number, clear: number}} LocalTrack
  * @typedef {{state: string, text: string, reasons: string[]}} Shield
  * @typedef {{
  *   'name': string, 'version': string, 'room': string, 'service': string, 'identity': string, 'insecure-lan': boolean,
