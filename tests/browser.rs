@@ -24,6 +24,17 @@ pub struct Browser {
     heard: usize,
 }
 
+/// What a server answered.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// Of HTTP.
+    pub status: u64,
+    /// Names and values, a line each.
+    pub headers: String,
+    /// As far as it came.
+    pub body: Vec<u8>,
+}
+
 /// How wide the windows are that a page has to fit.
 #[derive(Clone, Copy, Debug)]
 pub enum Window {
@@ -34,7 +45,7 @@ pub enum Window {
 }
 
 impl Browser {
-    /// Starts one; pictures are kept in `.cache/pictures`.
+    /// Starts one; pictures are kept in `pictures` in cargo's target folder.
     pub fn start() -> Self {
         let chromium = Path::new("/usr/bin/chromium");
         assert!(
@@ -42,7 +53,7 @@ impl Browser {
             "{} is missing: run `make setup`",
             chromium.display()
         );
-        let folder = places::root().join(".cache/pictures");
+        let folder = places::pictures();
         std::fs::create_dir_all(&folder).expect("a folder for pictures can be made");
         let mut command = Command::new("node");
         command
@@ -77,6 +88,11 @@ impl Browser {
         seen.as_str().unwrap_or_default().to_owned()
     }
 
+    /// Whether something that `selector` names is there now.
+    pub fn shows(&mut self, selector: &str) -> bool {
+        self.ask(&json!({"op": "shows", "selector": selector}), SLACK) == json!(true)
+    }
+
     /// Presses a key, as `Enter` or `Space`.
     pub fn key(&mut self, key: &str) {
         self.ask(&json!({"op": "key", "key": key}), SLACK);
@@ -99,6 +115,53 @@ impl Browser {
         let file = self.folder.join(format!("{name}.png"));
         self.ask(&json!({"op": "shot", "file": file}), SLACK);
         file
+    }
+
+    /// Takes a picture of what the window shows of the page.
+    pub fn picture_of_window(&mut self, name: &str) -> PathBuf {
+        let file = self.folder.join(format!("{name}.png"));
+        self.ask(&json!({"op": "shot", "file": file, "window": true}), SLACK);
+        file
+    }
+
+    /// Takes a picture of one element.
+    pub fn picture_of(&mut self, selector: &str, name: &str) -> PathBuf {
+        let file = self.folder.join(format!("{name}.png"));
+        self.ask(
+            &json!({"op": "shot", "file": file, "selector": selector}),
+            SLACK,
+        );
+        file
+    }
+
+    /// What a screen reader is told about the page: roles, names and texts, as lines.
+    pub fn said(&mut self) -> String {
+        let said = self.ask(&json!({"op": "said"}), SLACK);
+        said.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Asks a server beside the browser, with headers that no browser would send; reads for at most `within`.
+    pub fn ask_beside(
+        &mut self,
+        url: &str,
+        method: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+        within: Duration,
+    ) -> Answered {
+        let headers: serde_json::Map<String, Value> = headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), json!(value)))
+            .collect();
+        let what = json!({"op": "ask", "url": url, "method": method, "headers": headers, "body": body,
+            "within": within.as_millis() as u64});
+        let answer = self.ask(&what, within + SLACK);
+        let text = |field: &str| answer[field].as_str().unwrap_or_default().to_owned();
+        Answered {
+            status: answer["status"].as_u64().unwrap_or_default(),
+            headers: text("headers"),
+            body: hex::decode(text("body")).expect("the driver writes digits"),
+        }
     }
 
     /// What scripts and the content policy complained about.

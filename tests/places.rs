@@ -38,3 +38,11 @@ pub fn built(name: &str) -> PathBuf {
         )
     })
 }
+
+/// The folder for pictures that tests take: `pictures` in cargo's target folder.
+pub fn pictures() -> PathBuf {
+    let program = built("roomseal");
+    // <target>/debug/roomseal
+    let target = program.ancestors().nth(2).unwrap_or(root());
+    target.join("pictures")
+}

@@ -18,7 +18,7 @@ use roomseal_panel::FileError;
 use roomseal_policy::{self as policy, Link};
 use roomseal_service::livekit::{self, ServerUrl, TokenSource, Trust};
 
-pub use listen::{Listen, NotListening};
+pub use listen::{Listen, Network, NoNetwork, NotListening};
 pub use overrides::Overrides;
 pub(crate) use resolve::{Held, RAW_KEY_ADVICE, RAW_KEY_PROBLEM, passphrase_key, raw_key};
 pub use source::{Camera, Microphone, Screen, Speaker};
@@ -226,12 +226,27 @@ pub struct Recording {
 }
 
 /// The front-panel page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PanelPage {
     /// Where it listens.
     pub listen: Listen,
     /// Whether that was asked for: then the box does not start without it.
     pub required: bool,
+    /// Where it listens for devices on the network, over TLS.
+    pub network: Network,
+    /// Names that the box is reached by there, beside its own.
+    pub names: Vec<String>,
+    /// The certificate to show there; `None`: one that the box makes for itself.
+    pub certificate: Option<CertificateFiles>,
+}
+
+/// A TLS certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// PEM: the certificate, then its issuers.
+    pub certificate: PathBuf,
+    /// PEM: its private key, for its owner only.
+    pub key: PathBuf,
 }
 
 /// What is logged, and how.

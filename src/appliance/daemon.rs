@@ -9,11 +9,11 @@ use anyhow::Context;
 use roomseal_panel::drive::Places;
 
 use crate::cli::Prepared;
-use crate::config::{Listen, PanelPage};
+use crate::config::{Listen, Network, PanelPage};
 use crate::lamp::{self, Renewals};
-use crate::page::Page;
+use crate::page::{self, Identity, Page};
 use crate::session::{self, Muted, Pulses};
-use crate::status::{Publisher, Status, socket, view};
+use crate::status::{NetworkPage, Publisher, Status, socket, view};
 use crate::supervise::{Stop, Supervisor};
 use crate::{buttons, control, logging};
 
@@ -93,15 +93,23 @@ async fn compose(prepared: Prepared) -> Result<(), anyhow::Error> {
         Some(page) => {
             status.update(|status| status.page = Some(page.address()));
             tracing::info!("front-panel page: {}", page.address());
-            let serving = page.serve(
-                status.watch(),
-                status.renewals(),
-                control.clone(),
-                stop.clone(),
-            );
+            let serving = page.serve(status.clone(), control.clone(), stop.clone());
             supervisor.task("page", serving);
         }
         None => tracing::info!("no front-panel page"),
+    }
+    if let Some(page) = network_page(&config.panel_page).await? {
+        let certificate = page.fingerprint().unwrap_or_default().to_owned();
+        let address = page.address();
+        tracing::info!("front-panel page on the network: {address}, certificate {certificate}");
+        status.update(|status| {
+            status.network_page = Some(NetworkPage {
+                address,
+                certificate,
+            });
+        });
+        let serving = page.serve(status.clone(), control.clone(), stop.clone());
+        supervisor.task("page on the network", serving);
     }
     // journald keeps events, not views.
     if std::env::var_os("JOURNAL_STREAM").is_none() {
@@ -138,7 +146,7 @@ async fn page(config: &PanelPage) -> Result<Option<Page>, anyhow::Error> {
     let Listen::At(address) = config.listen else {
         return Ok(None);
     };
-    match Page::bind(address).await {
+    match Page::at_the_box(address).await {
         Ok(page) => Ok(Some(page)),
         Err(error) if config.required => {
             Err(error).with_context(|| {
@@ -151,6 +159,23 @@ async fn page(config: &PanelPage) -> Result<Option<Page>, anyhow::Error> {
             Ok(None)
         }
     }
+}
+
+/// The page for paired devices, if there is to be one. It was asked for, so the box does not start without it.
+async fn network_page(config: &PanelPage) -> Result<Option<Page>, anyhow::Error> {
+    let Network::At(address) = config.network else {
+        return Ok(None);
+    };
+    let mut names = page::own_names(address.ip());
+    names.extend(config.names.iter().cloned());
+    let identity = match &config.certificate {
+        Some(files) => Identity::configured(&files.certificate, &files.key)?,
+        None => Identity::own(page::state_directory().as_deref(), &names)?,
+    };
+    let page = Page::on_the_network(address, identity, names).await;
+    page.map(Some).with_context(|| {
+        format!("the front-panel page cannot listen on {address}; name another with --panel-network, or none")
+    })
 }
 
 /// Buttons and lamps, as far as the board has them; the renewals are the session's.

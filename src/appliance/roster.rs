@@ -28,6 +28,7 @@ pub fn participants(report: &Report) -> Vec<status::Participant> {
             identity: participant.identity.clone(),
             name: participant.name.clone(),
             kind: participant.kind.word().to_owned(),
+            standing: None,
             tracks: participant
                 .tracks
                 .iter()
@@ -132,6 +133,7 @@ mod tests {
             identity: identity.to_owned(),
             name: String::new(),
             kind: "person".to_owned(),
+            standing: None,
             tracks: vec![status::RemoteTrack {
                 sid: identity.to_owned(),
                 source: "camera".to_owned(),

@@ -153,6 +153,7 @@ async fn stay(
     let (handle, mut service_events) = LiveKit::connect(setup.service.clone());
     let own = setup.e2ee.keys.of(&setup.identity).cloned();
     let admin = Admin::new(&setup.service);
+    status.invite_by(setup.meeting.as_ref().map(|meeting| meeting.link.clone()));
     let room = match &setup.meeting {
         Some(meeting) => Room::roomseal(meeting, admin.is_some())?,
         None => Room::foreign(&setup.e2ee, &setup.identity),
@@ -224,6 +225,7 @@ async fn stay(
         pulses.signalling.beat();
     };
 
+    status.invite_by(None);
     session.handle.leave();
     // The farewell is a courtesy: others see us go at once instead of after a time-out.
     let farewell = async { while service_events.recv().await.is_some() {} };
@@ -530,6 +532,7 @@ impl Session<'_> {
             status.participants.clear();
             status.local_tracks.clear();
             status.sending.clear();
+            status.encryption = None;
             status.chat.clear();
             status.shield = Shield::outside();
         });

@@ -4,6 +4,8 @@
 //! The daemon holds a [`Publisher`] and changes the status in place; every view holds a `watch::Receiver`. The socket
 //! ([`socket`]) speaks one JSON object per line; [`view`] draws the same value on a terminal.
 
+mod encryption;
+mod invitation;
 mod renewals;
 mod said;
 pub mod screen;
@@ -12,9 +14,13 @@ pub mod view;
 
 use std::time::SystemTime;
 
+use roomseal_policy::Link;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use invitation::Invitation;
+
+pub use encryption::{Encryption, Standing};
 pub use renewals::Renewals;
 pub use said::{ChatLine, Happening, Shield};
 
@@ -40,6 +46,8 @@ pub struct Status {
     pub insecure_lan: bool,
     /// Sealed frames only, in both directions.
     pub e2ee_required: bool,
+    /// Encryption as the host of a Roomseal meeting has it; `None`: this is a foreign room.
+    pub encryption: Option<Encryption>,
     /// What lamp and views say about the whole meeting.
     pub shield: Shield,
     /// What may leave at the moment, in words.
@@ -58,6 +66,20 @@ pub struct Status {
     pub chat: Vec<ChatLine>,
     /// Where the page of this box is, if it has one.
     pub page: Option<String>,
+    /// Where the page is for paired devices on the network, if it is there.
+    pub network_page: Option<NetworkPage>,
+    /// What a device on the network has to type to be paired, while one wants to be.
+    pub pairing_code: Option<String>,
+}
+
+/// The page on the network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct NetworkPage {
+    /// Its address.
+    pub address: String,
+    /// SHA-256 of its certificate, as browsers show it: what a person compares.
+    pub certificate: String,
 }
 
 /// How it stands with the service.
@@ -110,6 +132,8 @@ pub struct LocalTrack {
     pub dropped: u64,
     /// Frames that left clear; only without required E2EE.
     pub clear: u64,
+    /// How frames leave at the moment, as counted: `sealed`, `clear`, or `nothing`.
+    pub leaves: String,
 }
 
 /// Somebody else in the room.
@@ -122,6 +146,8 @@ pub struct Participant {
     pub name: String,
     /// `person`, or the machine it is: egress, ingress, sip, agent, …
     pub kind: String,
+    /// How it stands in a Roomseal meeting; `None`: this is a foreign room, which knows tracks only.
+    pub standing: Option<Standing>,
     /// What it sends.
     pub tracks: Vec<RemoteTrack>,
 }
@@ -161,6 +187,7 @@ pub struct Trouble {
 pub struct Publisher {
     status: watch::Sender<Status>,
     renewals: Renewals,
+    invitation: Invitation,
 }
 
 impl Publisher {
@@ -170,6 +197,7 @@ impl Publisher {
         Self {
             status: watch::Sender::new(status),
             renewals: Renewals::default(),
+            invitation: Invitation::default(),
         }
     }
 
@@ -238,6 +266,17 @@ impl Publisher {
     /// When the shield was looked at last, for views that may only show what is renewed.
     pub fn renewals(&self) -> Renewals {
         self.renewals.clone()
+    }
+
+    /// Keeps the link of the meeting that the box is in, for people at the box who bring others in. It is a secret, so
+    /// it is in no view.
+    pub fn invite_by(&self, link: Option<Link>) {
+        self.invitation.set(link);
+    }
+
+    /// The link, as guests get it.
+    pub fn invitation(&self) -> Option<Link> {
+        self.invitation.for_guests()
     }
 
     /// A view on the status.

@@ -5,14 +5,20 @@
 //
 // {"op": "open", "url", "width", "height", "scheme": "dark" | "light"}   a page of its own, as a phone below 600 pixels
 // {"op": "see", "selector", "text"?, "within": ms}    waits until it is visible; answers its text
+// {"op": "shows", "selector"}                         whether it is there now
 // {"op": "key", "key"}                                presses a key
 // {"op": "type", "text"}                              types text
 // {"op": "tab", "to": id}                             presses Tab until the element of that id has the focus
 // {"op": "width"}                                     how much wider than the window the page is, in pixels
-// {"op": "shot", "file"}                              writes a picture of the whole page
+// {"op": "shot", "file", "selector"?, "window"?}      writes a picture of the whole page, of one element, or of the window
+// {"op": "said"}                                      what a screen reader is told: roles, names and texts, as lines
 // {"op": "complaints"}                                errors of scripts and of the content policy so far
+// {"op": "ask", "url", "method", "headers", "body"?, "within": ms}   asks a server without the browser, whoever it claims
+//                                                     to be; answers status, headers and body (hexadecimal) as far as they came
 //
 // Answers: {"ok": value} or {"error": text}.
+import http from 'node:http';
+import https from 'node:https';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 
@@ -34,7 +40,8 @@ const operations = {
     await page?.context().close();
     const context = await browser.newContext({
       viewport: { width, height }, colorScheme: scheme, isMobile: width < 600, hasTouch: width < 600,
-      deviceScaleFactor: width < 600 ? 2 : 1,
+      // A box makes its certificate itself; who pairs with it has compared the hash.
+      deviceScaleFactor: width < 600 ? 2 : 1, ignoreHTTPSErrors: true,
     });
     page = await context.newPage();
     page.on('pageerror', (error) => complaints.push(String(error)));
@@ -48,6 +55,7 @@ const operations = {
     await found.waitFor({ timeout: within });
     return found.innerText();
   },
+  shows: async ({ selector }) => (await page.locator(selector).count()) > 0,
   key: ({ key }) => page.keyboard.press(key),
   type: ({ text }) => page.keyboard.type(text),
   async tab({ to }) {
@@ -57,11 +65,31 @@ const operations = {
     }
     throw new Error(`Tab does not lead to ${to}`);
   },
-  width: () => page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth),
-  async shot({ file }) {
-    await page.screenshot({ path: file, fullPage: true, animations: 'disabled' });
+  // A telephone makes its window as wide as the page: what counts is what was asked for.
+  width: async () => (await page.evaluate(() => document.documentElement.scrollWidth)) - page.viewportSize().width,
+  async shot({ file, selector, window }) {
+    const options = { path: file, animations: 'disabled' };
+    await (selector ? page.locator(selector).screenshot(options) : page.screenshot({ ...options, fullPage: !window }));
   },
+  said: () => page.locator('body').ariaSnapshot(),
   complaints: () => complaints,
+  ask: ({ url, method, headers, body, within }) => new Promise((resolve, reject) => {
+    const client = url.startsWith('https:') ? https : http;
+    const request = client.request(url, { method, headers, rejectUnauthorized: false, agent: false }, (answer) => {
+      const pieces = [];
+      const done = () => {
+        request.destroy();
+        resolve({ status: answer.statusCode, headers: answer.rawHeaders.join('\n'), body: Buffer.concat(pieces).toString('hex') });
+      };
+      answer.on('data', (piece) => pieces.push(piece));
+      answer.on('end', done);
+      answer.on('error', done);
+      // Events have no end.
+      setTimeout(done, within);
+    });
+    request.on('error', reject);
+    request.end(body);
+  }),
 };
 
 console.log(JSON.stringify({ ok: browser.version() }));

@@ -14,6 +14,7 @@ mod hostile;
 mod keyless;
 mod lies;
 mod page;
+mod panel;
 mod resume;
 mod roomseal;
 mod sdk;

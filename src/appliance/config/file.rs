@@ -5,7 +5,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::LogFormat;
-use super::listen::Listen;
+use super::listen::{Listen, Network};
 use super::source::{Camera, Microphone, Screen, Speaker};
 
 /// A value with its place, if it is given.
@@ -136,9 +136,13 @@ pub(super) struct RecordingTable {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(super) struct PanelPageTable {
     pub(super) listen: Given<Listen>,
+    pub(super) network: Given<Network>,
+    pub(super) names: Vec<Spanned<String>>,
+    pub(super) certificate_file: Given<String>,
+    pub(super) key_file: Given<String>,
 }
 
 #[derive(Default, Deserialize)]

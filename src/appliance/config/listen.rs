@@ -27,10 +27,27 @@ pub enum NotListening {
     NoAddress,
     /// An address that others reach.
     #[error(
-        "the page is served on this machine only; write 127.0.0.1:{PORT}, and reach it from elsewhere with ssh -L {PORT}:127.0.0.1:{PORT}"
+        "without TLS the page is served on this machine only; write 127.0.0.1:{PORT}, and for other devices set network (--panel-network)"
     )]
     NotLoopback,
 }
+
+/// Where the page is served over TLS, for devices that are paired.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Network {
+    /// At an address that they reach; port 0 is any free one.
+    At(SocketAddr),
+    /// Nowhere.
+    #[default]
+    None,
+}
+
+/// Neither an address nor `none`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not an address; write 0.0.0.0:8443 for every network of this machine, one of its addresses with a port, or none"
+)]
+pub struct NoNetwork;
 
 impl Default for Listen {
     fn default() -> Self {
@@ -51,6 +68,24 @@ impl FromStr for Listen {
         } else {
             Err(NotListening::NotLoopback)
         }
+    }
+}
+
+impl FromStr for Network {
+    type Err = NoNetwork;
+
+    fn from_str(text: &str) -> Result<Self, NoNetwork> {
+        match text {
+            "none" => Ok(Self::None),
+            address => address.parse().map(Self::At).map_err(|_| NoNetwork),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
     }
 }
 
@@ -76,6 +111,11 @@ mod tests {
         }
         for bad in ["", "8780", "localhost:8780", "127.0.0.1"] {
             assert_eq!(bad.parse::<Listen>(), Err(NotListening::NoAddress));
+            assert_eq!(bad.parse::<Network>(), Err(NoNetwork));
+        }
+        assert_eq!("none".parse(), Ok(Network::None));
+        for good in ["0.0.0.0:8443", "[::]:443", "192.168.1.5:8443"] {
+            assert!(matches!(good.parse(), Ok(Network::At(_))), "{good}");
         }
     }
 }

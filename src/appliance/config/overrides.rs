@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::listen::Listen;
+use super::listen::{Listen, Network};
 use super::source::{Camera, Microphone, Screen, Speaker};
 
 /// Options of the command line that stand over the configuration file.
@@ -100,6 +100,9 @@ pub struct Overrides {
     /// Where the front-panel page listens: 127.0.0.1:PORT, or none
     #[arg(long, value_name = "ADDRESS", help_heading = "Other")]
     pub panel_page: Option<Listen>,
+    /// Where the page is served over TLS for paired devices, like 0.0.0.0:8443, or none
+    #[arg(long, value_name = "ADDRESS", help_heading = "Other")]
+    pub panel_network: Option<Network>,
     /// error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", help_heading = "Other")]
     pub log_level: Option<tracing::Level>,

@@ -4,6 +4,7 @@
 mod keys;
 mod media;
 mod meeting;
+mod page;
 mod service;
 
 use std::ops::Range;
@@ -15,10 +16,7 @@ use roomseal_service::livekit::Token;
 use toml::Spanned;
 
 use super::file::{self, File, Given};
-use super::{
-    Config, ConfigError, E2ee, Listen, Log, LogFormat, Overrides, PanelPage, Speaker,
-    SpeakerSetting,
-};
+use super::{Config, ConfigError, E2ee, Log, LogFormat, Overrides, Speaker, SpeakerSetting};
 use crate::secret::{self, Secret};
 
 pub(crate) use keys::{RAW_KEY_ADVICE, RAW_KEY_PROBLEM, passphrase_key, raw_key};
@@ -75,16 +73,7 @@ pub(super) fn resolve(text: &Text<'_>, over: &Overrides) -> Result<Config, Confi
     });
     let screen = text.screen(file.screen, over)?;
     let recording = text.recording(file.recording, over)?;
-    let (listen, origin) = pick(
-        over.panel_page,
-        "--panel-page",
-        file.panel_page.listen,
-        Listen::default,
-    );
-    let panel_page = PanelPage {
-        listen,
-        required: !matches!(origin, Origin::Default),
-    };
+    let panel_page = text.panel_page(file.panel_page, over)?;
     Ok(Config {
         name,
         board,

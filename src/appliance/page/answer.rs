@@ -58,6 +58,21 @@ pub(super) fn events(channel: Channel<Bytes>) -> Response<Body> {
     dressed(StatusCode::OK, "text/event-stream", Either::Right(channel))
 }
 
+/// The same answer, with a cookie that is set or taken.
+pub(super) fn with_cookie(mut response: Response<Body>, cookie: &str) -> Response<Body> {
+    match HeaderValue::from_str(cookie) {
+        Ok(mut value) => {
+            value.set_sensitive(true);
+            response.headers_mut().insert(header::SET_COOKIE, value);
+            response
+        }
+        Err(error) => {
+            tracing::error!(%error, "a cookie cannot be written");
+            text(StatusCode::INTERNAL_SERVER_ERROR, "this cannot be written")
+        }
+    }
+}
+
 fn dressed(status: StatusCode, kind: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;

@@ -28,7 +28,11 @@ const ASSETS: &[(&str, Asset)] = &[
     ("/icon.svg", asset!(SVG, "icon.svg")),
     ("/panel.css", asset!(CSS, "panel.css")),
     ("/panel.js", asset!(SCRIPT, "panel.js")),
+    ("/chat.js", asset!(SCRIPT, "chat.js")),
     ("/connection.js", asset!(SCRIPT, "connection.js")),
     ("/draw.js", asset!(SCRIPT, "draw.js")),
+    ("/invitation.js", asset!(SCRIPT, "invitation.js")),
+    ("/page.js", asset!(SCRIPT, "page.js")),
+    ("/pairing.js", asset!(SCRIPT, "pairing.js")),
     ("/words.js", asset!(SCRIPT, "words.js")),
 ];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Who may ask for what, and what they get.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,17 +11,20 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderName};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
-use serde::Serialize;
-use tokio::sync::{Semaphore, watch};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::answer::{self, Body};
-use super::{READING, assets, state};
+use super::gate::Gate;
+use super::passes::Pass;
+use super::state::{self, Place};
+use super::{READING, assets, invitation};
 use crate::control::{Control, Origin, Reply, Spoken};
-use crate::status::{Renewals, Status};
+use crate::status::Publisher;
 
-/// A wish with the longest key is shorter.
-const LONGEST_WISH: usize = 8 * 1024;
+/// A line of chat, written in escapes, is the longest wish.
+const LONGEST_WISH: usize = 6 * crate::session::LONGEST_LINE + 256;
 
 /// Pages that watch at once, so that some connections stay free for commands.
 const MOST_WATCHING: usize = 16;
@@ -38,81 +41,258 @@ const TOKEN: HeaderName = HeaderName::from_static("x-roomseal-token");
 /// What answers are made of.
 pub(super) struct Desk {
     address: SocketAddr,
-    status: watch::Receiver<Status>,
-    renewals: Renewals,
+    publisher: Publisher,
     control: Control,
-    /// Only scripts of this origin can read it: a page of somebody else can send requests here, but not see answers.
-    token: String,
+    door: Door,
     watching: Arc<Semaphore>,
+}
+
+/// Whom this page is for.
+enum Door {
+    /// Whoever is at the box. Only scripts of this origin can read the token: a page of somebody else can send requests
+    /// here, but not see answers.
+    Box { token: String },
+    /// Devices on the network that were paired.
+    Network { gate: Arc<Gate>, names: Vec<String> },
+}
+
+/// Who asks.
+struct Caller {
+    origin: Origin,
+    token: String,
+    /// Of a paired device.
+    pass: Option<Pass>,
 }
 
 /// What a page asks for first.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Session<'a> {
-    token: &'a str,
+    /// Without it, the page has to be paired.
+    token: Option<&'a str>,
+}
+
+/// What a device types to be paired.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Typed {
+    code: String,
 }
 
 impl Desk {
-    pub(super) fn new(
+    /// For whoever is at the box.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub(super) fn at_the_box(
         address: SocketAddr,
-        status: watch::Receiver<Status>,
-        renewals: Renewals,
+        publisher: Publisher,
         control: Control,
     ) -> anyhow::Result<Self> {
         let mut token = [0; 32];
         getrandom::fill(&mut token).map_err(|error| anyhow!("no random bytes: {error}"))?;
-        Ok(Self {
+        let token = hex::encode(token);
+        Ok(Self::behind(
+            Door::Box { token },
             address,
-            status,
-            renewals,
+            publisher,
             control,
-            token: hex::encode(token),
+        ))
+    }
+
+    /// For paired devices.
+    pub(super) fn on_the_network(
+        address: SocketAddr,
+        names: Vec<String>,
+        publisher: Publisher,
+        control: Control,
+    ) -> Self {
+        let gate = Arc::new(Gate::new(publisher.clone()));
+        Self::behind(Door::Network { gate, names }, address, publisher, control)
+    }
+
+    fn behind(door: Door, address: SocketAddr, publisher: Publisher, control: Control) -> Self {
+        Self {
+            address,
+            publisher,
+            control,
+            door,
             watching: Arc::new(Semaphore::new(MOST_WATCHING)),
-        })
+        }
     }
 
     /// Whether the request was meant for this page: a foreign name that leads here is an attack on the visitor.
-    fn is_addressed(&self, host: &str) -> bool {
+    /// `local` is the address of this machine that the visitor reached.
+    fn is_addressed(&self, host: &str, local: IpAddr) -> bool {
         let port = self.address.port();
         // Browsers leave the usual port out.
-        let usual = (port == 80).then_some(host);
-        let Some(name) = host.strip_suffix(&format!(":{port}")).or(usual) else {
+        let usual = match self.door {
+            Door::Box { .. } => 80,
+            Door::Network { .. } => 443,
+        };
+        let bare = (port == usual).then_some(host);
+        let Some(name) = host.strip_suffix(&format!(":{port}")).or(bare) else {
             return false;
         };
-        // IPv6 addresses stand in brackets, and so does `self.address` when it is one.
-        name == "localhost" || format!("{name}:{port}") == self.address.to_string()
+        match &self.door {
+            // IPv6 addresses stand in brackets, and so does `self.address` when it is one.
+            Door::Box { .. } => {
+                name == "localhost" || format!("{name}:{port}") == self.address.to_string()
+            }
+            Door::Network { names, .. } => {
+                let local = SocketAddr::new(local.to_canonical(), port).to_string();
+                format!("{name}:{port}") == local
+                    || names.iter().any(|known| known.eq_ignore_ascii_case(name))
+            }
+        }
+    }
+
+    /// What the page calls itself, where a browser says who sent a request.
+    fn origin_of(&self, host: &str) -> String {
+        match self.door {
+            Door::Box { .. } => format!("http://{host}"),
+            Door::Network { .. } => format!("https://{host}"),
+        }
+    }
+
+    /// Who asks, unless it is a device that is not paired.
+    fn caller(&self, head: &Parts) -> Option<Caller> {
+        match &self.door {
+            Door::Box { token } => Some(Caller {
+                origin: Origin::LocalPage,
+                token: token.clone(),
+                pass: None,
+            }),
+            Door::Network { gate, .. } => {
+                let pass = gate.admits(head)?;
+                Some(Caller {
+                    origin: Origin::Paired,
+                    token: pass.token(),
+                    pass: Some(pass),
+                })
+            }
+        }
+    }
+
+    fn place(&self) -> Place {
+        match self.door {
+            Door::Box { .. } => Place::Box,
+            Door::Network { .. } => Place::Network,
+        }
     }
 }
 
-/// Answers one request.
-pub(super) async fn answer(desk: &Desk, request: Request<Incoming>) -> Response<Body> {
+/// Answers one request that reached the address `local` of this machine.
+pub(super) async fn answer(
+    desk: &Desk,
+    local: IpAddr,
+    request: Request<Incoming>,
+) -> Response<Body> {
     let (head, body) = request.into_parts();
-    let Some(host) = host(&head).filter(|host| desk.is_addressed(host)) else {
+    let Some(host) = host(&head).filter(|host| desk.is_addressed(host, local)) else {
         return answer::text(
             StatusCode::MISDIRECTED_REQUEST,
             "this is not the address of this page; use the one that the box shows",
         );
     };
+    let caller = desk.caller(&head);
     match (&head.method, head.uri.path()) {
         (&Method::GET, "/api/session") => {
-            answer::json(StatusCode::OK, &Session { token: &desk.token })
+            let token = caller.as_ref().map(|caller| caller.token.as_str());
+            answer::json(StatusCode::OK, &Session { token })
         }
-        (&Method::GET, "/api/state") => {
-            let state = state::of(&desk.status.borrow(), desk.renewals.is_fresh());
-            answer::json(StatusCode::OK, &state)
+        (&Method::GET, "/api/state" | "/api/events") | (&Method::POST, _) => {
+            match (caller, &desk.door) {
+                (Some(caller), _) => paired(desk, &head, host, body, caller).await,
+                (None, Door::Network { gate, .. }) if head.method == Method::POST => {
+                    unpaired(desk, gate, &head, host, body).await
+                }
+                (None, _) => not_paired(),
+            }
         }
-        (&Method::GET, "/api/events") => events(desk),
-        (&Method::POST, "/api/wish") => match refused(desk, &head, host) {
-            Some(refusal) => refusal,
-            None => wish(desk, body).await,
-        },
         (&Method::GET, path) => match assets::find(path) {
             Some((kind, bytes)) => answer::bytes(StatusCode::OK, kind, Bytes::from_static(bytes)),
             None => answer::text(StatusCode::NOT_FOUND, "there is nothing here"),
         },
         _ => answer::text(StatusCode::METHOD_NOT_ALLOWED, "not understood"),
     }
+}
+
+/// What the page asks of the box.
+async fn paired(
+    desk: &Desk,
+    head: &Parts,
+    host: &str,
+    body: Incoming,
+    caller: Caller,
+) -> Response<Body> {
+    if head.method == Method::GET {
+        return match head.uri.path() {
+            "/api/events" => events(desk, caller.pass),
+            _ => {
+                let fresh = desk.publisher.renewals().is_fresh();
+                let state = state::of(&desk.publisher.watch().borrow(), fresh, desk.place());
+                answer::json(StatusCode::OK, &state)
+            }
+        };
+    }
+    if let Some(refusal) = foreign(desk, head, host).or_else(|| untold(head, &caller.token)) {
+        return refusal;
+    }
+    match (head.uri.path(), &desk.door) {
+        ("/api/wish", _) => wish(desk, body, caller.origin).await,
+        ("/api/invitation", Door::Box { .. }) => invite(desk),
+        ("/api/invitation", Door::Network { .. }) => answer::text(
+            StatusCode::FORBIDDEN,
+            "the invitation holds the key of the meeting, so it is shown at the box only",
+        ),
+        ("/api/part", Door::Network { gate, .. }) => {
+            if let Some(pass) = &caller.pass {
+                gate.part(pass);
+            }
+            let done = Reply::Done("this device is not paired any more".to_owned());
+            answer::with_cookie(answer::json(StatusCode::OK, &done), &Pass::no_cookie())
+        }
+        _ => answer::text(StatusCode::NOT_FOUND, "there is nothing here"),
+    }
+}
+
+/// What a device may ask before it is paired: to be paired.
+async fn unpaired(
+    desk: &Desk,
+    gate: &Gate,
+    head: &Parts,
+    host: &str,
+    body: Incoming,
+) -> Response<Body> {
+    if let Some(refusal) = foreign(desk, head, host) {
+        return refusal;
+    }
+    match head.uri.path() {
+        "/api/code" => answer::json(StatusCode::OK, &gate.show_code()),
+        "/api/pair" => {
+            let typed = match read(body).await {
+                Ok(bytes) => serde_json::from_slice::<Typed>(&bytes),
+                Err(refusal) => return refusal,
+            };
+            match typed.map(|typed| gate.pair(&typed.code)) {
+                Ok(Ok(pass)) => {
+                    let done = Reply::Done("this device is paired".to_owned());
+                    answer::with_cookie(answer::json(StatusCode::OK, &done), &pass.cookie())
+                }
+                Ok(Err(reply)) => answer::json(StatusCode::OK, &reply),
+                Err(_) => answer::text(StatusCode::BAD_REQUEST, "not understood"),
+            }
+        }
+        _ => not_paired(),
+    }
+}
+
+fn not_paired() -> Response<Body> {
+    answer::text(
+        StatusCode::UNAUTHORIZED,
+        "this device is not paired with the box; open the page and type the code that the box shows",
+    )
 }
 
 /// What the visitor's browser believes to talk to. Two such headers are one too many.
@@ -122,14 +302,11 @@ fn host(head: &Parts) -> Option<&str> {
     hosts.next().is_none().then_some(host)
 }
 
-/// Why a command is not even looked at.
-fn refused(desk: &Desk, head: &Parts, host: &str) -> Option<Response<Body>> {
+/// Why a command is not even looked at: it does not come from this page.
+fn foreign(desk: &Desk, head: &Parts, host: &str) -> Option<Response<Body>> {
     let text = |name: &HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
-    let own = format!("http://{host}");
-    let why = if text(&header::ORIGIN) != Some(own.as_str()) {
+    let why = if text(&header::ORIGIN) != Some(desk.origin_of(host).as_str()) {
         "commands come from this page only; open it and press there"
-    } else if text(&TOKEN) != Some(desk.token.as_str()) {
-        "this page is of an earlier start of the box; reload it"
     } else if text(&header::CONTENT_TYPE) != Some("application/json") {
         "a command is one JSON object"
     } else {
@@ -138,52 +315,94 @@ fn refused(desk: &Desk, head: &Parts, host: &str) -> Option<Response<Body>> {
     Some(answer::text(StatusCode::FORBIDDEN, why))
 }
 
-async fn wish(desk: &Desk, body: Incoming) -> Response<Body> {
+/// The same: whoever sent it was not told the token.
+fn untold(head: &Parts, token: &str) -> Option<Response<Body>> {
+    let told = head.headers.get(TOKEN).map(|value| value.as_bytes());
+    (told != Some(token.as_bytes())).then(|| {
+        answer::text(
+            StatusCode::FORBIDDEN,
+            "this page is of an earlier start of the box; reload it",
+        )
+    })
+}
+
+/// A body, wiped when dropped.
+async fn read(body: Incoming) -> Result<Zeroizing<Vec<u8>>, Response<Body>> {
     let reading = tokio::time::timeout(READING, Limited::new(body, LONGEST_WISH).collect());
-    // Too long, too slow, or broken off: nobody waits for the answer.
-    let Ok(Ok(read)) = reading.await else {
-        return answer::text(
+    match reading.await {
+        Ok(Ok(read)) => Ok(Zeroizing::new(read.to_bytes().to_vec())),
+        // Too long, too slow, or broken off: nobody waits for the answer.
+        _ => Err(answer::text(
             StatusCode::PAYLOAD_TOO_LARGE,
             "a command is short and quick",
-        );
+        )),
+    }
+}
+
+async fn wish(desk: &Desk, body: Incoming, origin: Origin) -> Response<Body> {
+    let bytes = match read(body).await {
+        Ok(bytes) => bytes,
+        Err(refusal) => return refusal,
     };
-    let bytes = Zeroizing::new(read.to_bytes().to_vec());
     let Ok(wish) = serde_json::from_slice::<Spoken>(&bytes) else {
         return answer::text(StatusCode::BAD_REQUEST, "not understood");
     };
     // Deriving a key takes its time.
     let reply = match tokio::task::spawn_blocking(move || wish.understand()).await {
-        Ok(Ok(command)) => desk.control.order(Origin::LocalPage, command).await,
+        Ok(Ok(command)) => desk.control.order(origin, command).await,
         Ok(Err(error)) => Reply::NotNow(error.to_string()),
         Err(_) => Reply::NotNow("the box is stopping; start it again".to_owned()),
     };
     answer::json(StatusCode::OK, &reply)
 }
 
-/// The state now, and after every change.
-fn events(desk: &Desk) -> Response<Body> {
-    let Ok(place) = Arc::clone(&desk.watching).try_acquire_owned() else {
+/// The guest link, drawn.
+fn invite(desk: &Desk) -> Response<Body> {
+    let link = desk.publisher.invitation();
+    match link.as_ref().and_then(invitation::draw) {
+        Some(drawn) => answer::json(StatusCode::OK, &drawn),
+        None => answer::text(
+            StatusCode::NOT_FOUND,
+            "the box is in no meeting that has a link",
+        ),
+    }
+}
+
+/// The state now, and after every change; ends when the device is not paired any more.
+fn events(desk: &Desk, pass: Option<Pass>) -> Response<Body> {
+    let Ok(seat) = Arc::clone(&desk.watching).try_acquire_owned() else {
         return answer::text(
             StatusCode::SERVICE_UNAVAILABLE,
             "too many pages watch this box; close one",
         );
     };
     let (mut sender, channel) = Channel::new(1);
-    let mut status = desk.status.clone();
-    let renewals = desk.renewals.clone();
+    let gate = match &desk.door {
+        Door::Box { .. } => None,
+        Door::Network { gate, .. } => Some(Arc::clone(gate)),
+    };
+    let mut status = desk.publisher.watch();
+    let renewals = desk.publisher.renewals();
+    let place = desk.place();
     tokio::spawn(async move {
-        let _place = place;
-        loop {
+        let _seat = seat;
+        let admitted = || match (&gate, &pass) {
+            (Some(gate), Some(pass)) => gate.is_good(pass),
+            (gate, _) => gate.is_none(),
+        };
+        while admitted() {
             let fresh = renewals.is_fresh();
-            let state = serde_json::to_string(&state::of(&status.borrow_and_update(), fresh));
-            let Ok(state) = state else { return };
+            let state = state::of(&status.borrow_and_update(), fresh, place);
+            let Ok(state) = serde_json::to_string(&state) else {
+                return;
+            };
             // JSON has no line ends of its own, so this is one event.
             let event = Bytes::from(format!("data: {state}\n\n"));
             if sender.send_data(event).await.is_err() {
                 return;
             }
             tokio::time::sleep(EVERY).await;
-            loop {
+            while admitted() {
                 match tokio::time::timeout(ALIVE, status.changed()).await {
                     Ok(Ok(())) => break,
                     Ok(Err(_)) => return,

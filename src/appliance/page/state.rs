@@ -1,16 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the page is told: chosen piece by piece, so that nothing new in the status reaches a browser by itself.
 
+use roomseal_meeting::Shield as Verdict;
+use roomseal_panel::light;
 use serde::Serialize;
 
 use crate::status::{
-    ChatLine, Connection, Happening, LocalTrack, Participant, Shield, Status, Trouble,
+    ChatLine, Connection, Encryption, Happening, LocalTrack, Participant, Shield, Status, Trouble,
 };
+
+/// Where the page is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Place {
+    /// On the box itself.
+    Box,
+    /// On a paired device.
+    Network,
+}
 
 /// What is drawn. `src/web/panel/words.js` has the same in its types.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct State {
+    place: Place,
     name: String,
     version: String,
     room: String,
@@ -20,15 +33,28 @@ pub(super) struct State {
     connection: Where,
     connection_text: String,
     shield: Shield,
+    lamp: Lamp,
     e2ee_required: bool,
+    encryption: Option<Encryption>,
     key_model: &'static str,
     sending: String,
     local_tracks: Vec<LocalTrack>,
     participants: Vec<Participant>,
+    chat: Vec<ChatLine>,
     troubles: Vec<Trouble>,
     happenings: Vec<Happening>,
-    chat: Vec<ChatLine>,
     recording: bool,
+    /// Only at the box: it is what proves that somebody is there.
+    pairing_code: Option<String>,
+}
+
+/// What a lamp with colours does.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Lamp {
+    /// Empty when it is off.
+    hue: &'static str,
+    shape: &'static str,
 }
 
 /// Where the box is.
@@ -41,8 +67,17 @@ enum Where {
 }
 
 /// What of `status` the page shows; a shield that is not `fresh` is dark.
-pub(super) fn of(status: &Status, fresh: bool) -> State {
+pub(super) fn of(status: &Status, fresh: bool, place: Place) -> State {
+    let shield = if fresh {
+        status.shield.clone()
+    } else {
+        Shield {
+            text: "Nobody has looked at the meeting for more than a second, so nothing is said about it.".to_owned(),
+            ..Shield::outside()
+        }
+    };
     State {
+        place,
         name: status.name.clone(),
         version: status.version.clone(),
         room: status.room.clone(),
@@ -57,23 +92,44 @@ pub(super) fn of(status: &Status, fresh: bool) -> State {
             | Connection::Reconnecting { .. } => Where::OnTheWay,
         },
         connection_text: status.connection.text(),
-        shield: if fresh {
-            status.shield.clone()
-        } else {
-            Shield {
-                text: "Nobody has looked at the meeting for more than a second, so nothing is said about it.".to_owned(),
-                ..Shield::outside()
-            }
-        },
+        lamp: lamp(&shield),
+        shield,
         e2ee_required: status.e2ee_required,
-        key_model: "The application that made this meeting shares one key with everybody. Roomseal checks frames, not \
-                    who holds the key.",
+        key_model: key_model(status.encryption.as_ref()),
+        encryption: status.encryption.clone(),
         sending: status.sending.clone(),
         local_tracks: status.local_tracks.clone(),
         participants: status.participants.clone(),
+        chat: status.chat.clone(),
         troubles: status.troubles.clone(),
         happenings: status.happenings.clone(),
-        chat: status.chat.clone(),
         recording: status.recording.is_some(),
+        pairing_code: match place {
+            Place::Box => status.pairing_code.clone(),
+            Place::Network => None,
+        },
+    }
+}
+
+fn lamp(shield: &Shield) -> Lamp {
+    let verdict = Verdict::from_word(&shield.state).unwrap_or(Verdict::Fault);
+    let (hue, shape) = light::colour(verdict).words();
+    Lamp { hue, shape }
+}
+
+/// Who holds the key, for people.
+fn key_model(encryption: Option<&Encryption>) -> &'static str {
+    match encryption {
+        None => {
+            "The application that made this meeting shares one key with everybody. Roomseal checks frames, not who \
+             holds the key."
+        }
+        Some(encryption) if encryption.by_service => {
+            "The meeting service made the key of this meeting and gives it to everybody who joins. It could listen."
+        }
+        Some(_) => {
+            "The people in this meeting hold its key: it is in the link that they came by. The meeting service never \
+             has it."
+        }
     }
 }

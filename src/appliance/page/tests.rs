@@ -2,11 +2,13 @@
 //! The page's server, as visitors and attackers meet it: bytes on a socket.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod network;
+
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
 use super::*;
 use crate::control::{self, Reply};
-use crate::status::Publisher;
+use crate::status::Status;
 use crate::supervise::Supervisor;
 
 /// A served page whose box does everything that it is asked for.
@@ -22,26 +24,41 @@ struct Answered {
     body: String,
 }
 
+/// A box that does everything that it is asked for, and says where it was asked.
+fn obedient() -> Control {
+    let (control, mut orders) = control::channel();
+    tokio::spawn(async move {
+        while let Some(order) = orders.next().await {
+            let done = Reply::Done(format!("{:?} {:?}", order.origin, order.command));
+            order.answer(done);
+        }
+    });
+    control
+}
+
+/// The status of an answer, its head in lower case, and its body.
+fn parted(answer: &[u8]) -> Answered {
+    let answer = String::from_utf8_lossy(answer).into_owned();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    Answered {
+        status: head
+            .get(9..12)
+            .and_then(|code| code.parse().ok())
+            .unwrap_or(0),
+        head: head.to_ascii_lowercase(),
+        body: body.to_owned(),
+    }
+}
+
 impl Served {
     async fn new() -> Self {
         let publisher = Publisher::new(Status::default());
         let mut supervisor = Supervisor::new();
-        let (control, mut orders) = control::channel();
-        let page = Page::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = "127.0.0.1:0".parse().unwrap();
+        let page = Page::at_the_box(address).await.unwrap();
         let address = page.address;
-        let serving = page.serve(
-            publisher.watch(),
-            publisher.renewals(),
-            control,
-            supervisor.stop(),
-        );
+        let serving = page.serve(publisher.clone(), obedient(), supervisor.stop());
         supervisor.task("page", serving);
-        tokio::spawn(async move {
-            while let Some(order) = orders.next().await {
-                let done = Reply::Done(format!("{:?} {:?}", order.origin, order.command));
-                order.answer(done);
-            }
-        });
         Self {
             address,
             publisher,
@@ -59,16 +76,7 @@ impl Served {
     async fn exchange(&self, bytes: &[u8]) -> Answered {
         let mut answer = Vec::new();
         let _ = self.send(bytes).await.read_to_end(&mut answer).await;
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        Answered {
-            status: head
-                .get(9..12)
-                .and_then(|code| code.parse().ok())
-                .unwrap_or(0),
-            head: head.to_ascii_lowercase(),
-            body: body.to_owned(),
-        }
+        parted(&answer)
     }
 
     async fn ask(&self, line: &str, host: &str, more: &str, body: &str) -> Answered {
@@ -225,7 +233,7 @@ async fn garbage_is_refused_and_leaves_the_page_working() {
         let answer = served.wish(wish, |_| {}).await;
         assert_eq!(answer.status, 400, "{wish}: {}", answer.body);
     }
-    let long = format!(r#"{{"do":"join","room":"{}"}}"#, "x".repeat(64 * 1024));
+    let long = format!(r#"{{"do":"join","room":"{}"}}"#, "x".repeat(128 * 1024));
     assert_ne!(served.wish(&long, |_| {}).await.status, 200);
     let huge = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(64 * 1024));
     assert_ne!(served.exchange(huge.as_bytes()).await.status, 200);
@@ -291,6 +299,57 @@ async fn nothing_of_the_status_reaches_a_browser_unchosen() {
 }
 
 #[tokio::test]
+async fn the_join_code_is_that_of_the_guest_link_and_drawn_for_the_page_of_the_box_only() {
+    use roomseal_policy::Link;
+    let served = Served::new().await;
+    let ask = async |without: Option<usize>| {
+        let mut headers = vec![
+            ("Origin", format!("http://{}", served.address)),
+            ("Content-Type", "application/json".to_owned()),
+            ("X-Roomseal-Token", served.token().await),
+        ];
+        if let Some(header) = without {
+            headers.remove(header);
+        }
+        let more: String = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .collect();
+        let host = served.address.to_string();
+        served.ask("POST /api/invitation", &host, &more, "{}").await
+    };
+    assert_eq!(ask(None).await.status, 404, "there is no meeting");
+    let vectors = include_str!("../../policy/tests/vectors/links.json");
+    let vectors: serde_json::Value = serde_json::from_str(vectors).unwrap();
+    let links: Vec<Link> = vectors["links"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|vector| Link::parse(vector["link"].as_str()?).ok())
+        .collect();
+    let host = links.iter().find(|link| link.host().is_some()).unwrap();
+    served.publisher.invite_by(Some(host.clone()));
+    let answer = ask(None).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let drawn: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    let rows: Vec<&str> = drawn["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row.as_str().unwrap())
+        .collect();
+    assert!(rows.iter().all(|row| row.len() == rows.len()));
+    let grid = rqrr::SimpleGrid::from_func(rows.len(), |x, y| rows[y].as_bytes()[x] == b'1');
+    let (_, read) = rqrr::Grid::new(grid).decode().unwrap();
+    assert_eq!(read, *host.for_guests().expose());
+    assert!(!read.contains("&s="), "a guest became a host");
+    for header in 0..3 {
+        assert_eq!(ask(Some(header)).await.status, 403);
+    }
+    assert_eq!(served.ask_here("GET /api/invitation").await.status, 404);
+}
+
+#[tokio::test]
 async fn visitors_beyond_the_limit_wait_and_are_served_when_others_go() {
     let served = Served::new().await;
     let mut idle = Vec::new();
@@ -312,6 +371,31 @@ async fn visitors_beyond_the_limit_wait_and_are_served_when_others_go() {
         .unwrap()
         .unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 200"));
+}
+
+#[test]
+fn every_file_that_the_page_asks_for_is_part_of_it() {
+    let mut wanted = vec!["/".to_owned()];
+    let mut looked = 0;
+    while let Some(path) = wanted.get(looked).cloned() {
+        looked += 1;
+        let (_, bytes) = assets::find(&path).unwrap_or_else(|| panic!("{path} is not served"));
+        let text = std::str::from_utf8(bytes).unwrap();
+        let named = |before: &'static str, after: char| {
+            text.split(before)
+                .skip(1)
+                .filter_map(move |rest| Some(format!("/{}", rest.split_once(after)?.0)))
+        };
+        let found = named("from './", '\'')
+            .chain(named("src=\"/", '"'))
+            .chain(named("rel=\"stylesheet\" href=\"/", '"'));
+        for path in found {
+            if !wanted.contains(&path) {
+                wanted.push(path);
+            }
+        }
+    }
+    assert!(looked > 8, "{wanted:?}");
 }
 
 #[test]

@@ -110,7 +110,13 @@ impl Session<'_> {
     }
 
     fn turn_on(&mut self, origin: Origin) -> Reply {
-        if self.room.is_on() {
+        let now = self.now();
+        let is_ending = self
+            .room
+            .encryption(false, now)
+            .is_some_and(|encryption| encryption.ending.is_some());
+        // While it is about to go off, a press keeps it on.
+        if self.room.is_on() && !is_ending {
             return Reply::Done("encryption is on already".into());
         }
         self.press(MeetingEvent::Press(presser(origin)), "encryption goes on")

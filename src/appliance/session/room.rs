@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The meeting that decides: a foreign room with keys by the app, or a Roomseal meeting.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,7 +13,7 @@ use roomseal_policy::{E2ee, KeyModel, SecretSource};
 use roomseal_service::livekit::Encryption;
 
 use crate::config::{self, RoomsealMeeting};
-use crate::status::Shield;
+use crate::status::{self, Shield, Standing};
 
 /// Whoever decides about one membership.
 pub(super) enum Room {
@@ -122,6 +123,33 @@ impl Room {
             Self::Foreign(room) => room.verdict(around, now).into(),
             Self::Roomseal(meeting) => meeting.verdict(&BoxState::default(), now).into(),
         }
+    }
+
+    /// Encryption in a Roomseal meeting; a foreign room has no host.
+    pub(super) fn encryption(&self, host: bool, now: Duration) -> Option<status::Encryption> {
+        let Self::Roomseal(meeting) = self else {
+            return None;
+        };
+        Some(status::Encryption {
+            on: meeting.policy().map(|policy| policy.e2ee() == E2ee::On),
+            host,
+            by_service: meeting.key_model() == KeyModel::Server,
+            ending: meeting
+                .countdown(now)
+                .map(|(_, left)| left.as_millis().div_ceil(1000) as u64),
+        })
+    }
+
+    /// How each participant stands, by identity; a foreign room knows tracks only.
+    pub(super) fn standings(&self, now: Duration) -> HashMap<String, Standing> {
+        let Self::Roomseal(meeting) = self else {
+            return HashMap::new();
+        };
+        let people = meeting.verdict(&BoxState::default(), now).people;
+        people
+            .iter()
+            .map(|person| (person.identity.clone(), person.into()))
+            .collect()
     }
 
     /// Tracks that are played, with whose they are; only a foreign room leaves their keys to the session.

@@ -173,14 +173,21 @@ pub(super) fn local_track(
     stats: &TrackStats,
     track: Option<&PublishTrack>,
     why: Option<&str>,
+    sending: Sending,
+    before: &[status::LocalTrack],
 ) -> status::LocalTrack {
     let encoder = stats.encoder.as_deref().unwrap_or("none");
+    // What was handed on and not sealed was clear.
+    let clear = stats.frames.saturating_sub(stats.sealed);
+    let source = match MediaKind::from(stats.codec) {
+        MediaKind::Audio => "microphone",
+        MediaKind::Video => "camera",
+    };
+    let more_clear = before
+        .iter()
+        .any(|before| before.source == source && clear > before.clear);
     status::LocalTrack {
-        source: match MediaKind::from(stats.codec) {
-            MediaKind::Audio => "microphone",
-            MediaKind::Video => "camera",
-        }
-        .into(),
+        source: source.into(),
         codec: codec_name(stats.codec).into(),
         encoder: match why {
             Some(why) => format!("{encoder} ({why})"),
@@ -194,7 +201,14 @@ pub(super) fn local_track(
         switched_off: stats.switched_off,
         sealed: stats.sealed,
         dropped: stats.dropped,
-        // What was handed on and not sealed was clear.
-        clear: stats.frames.saturating_sub(stats.sealed),
+        clear,
+        leaves: match sending {
+            // Whatever was decided: this is what left.
+            _ if more_clear => "clear",
+            Sending::Clear if clear > 0 => "clear",
+            Sending::Sealed if stats.sealed > 0 => "sealed",
+            _ => "nothing",
+        }
+        .into(),
     }
 }

@@ -41,6 +41,7 @@ impl Session<'_> {
                 );
             }
         }
+        let before = self.status.watch().borrow().local_tracks.clone();
         let local_tracks = counts
             .local
             .iter()
@@ -50,6 +51,8 @@ impl Session<'_> {
                     stats,
                     self.publishing.track(stats.local),
                     self.encoders.get(name).map(String::as_str),
+                    report.sending,
+                    &before,
                 )
             })
             .collect::<Vec<LocalTrack>>();
@@ -60,7 +63,13 @@ impl Session<'_> {
             self.leaked = true;
         }
         self.clear = clear;
-        let participants = roster::participants(&report);
+        let now = self.now();
+        let mut standings = self.room.standings(now);
+        let mut participants = roster::participants(&report);
+        for participant in &mut participants {
+            participant.standing = standings.remove(&participant.identity);
+        }
+        let encryption = self.room.encryption(self.is_host(), now);
         let before = self.status.watch().borrow().participants.clone();
         for news in roster::news(&before, &participants) {
             self.status.happened(&news);
@@ -71,8 +80,15 @@ impl Session<'_> {
             status.sending = report.sending_text.to_owned();
             status.local_tracks = local_tracks;
             status.participants = participants;
+            status.encryption = encryption;
         });
         self.status.judged(shield);
+    }
+
+    /// Whether this box decides about encryption.
+    fn is_host(&self) -> bool {
+        let meeting = self.setup.meeting.as_ref();
+        meeting.is_some_and(|meeting| meeting.link.host().is_some())
     }
 
     fn shield(&self) -> Shield {

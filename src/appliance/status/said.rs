@@ -103,17 +103,35 @@ impl From<Verdict> for Shield {
     fn from(verdict: Verdict) -> Self {
         Self {
             state: verdict.shield.word().to_owned(),
-            text: capitalised(verdict.shield.when()),
+            text: sentence(verdict.shield).to_owned(),
             reasons: verdict.reasons.iter().map(Reason::text).collect(),
         }
     }
 }
 
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) => format!("{}{}.", first.to_uppercase(), letters.as_str()),
-        None => String::new(),
+/// What people in the room have to know; the reasons say why.
+fn sentence(shield: roomseal_meeting::Shield) -> &'static str {
+    use roomseal_meeting::Shield as S;
+    match shield {
+        S::Fault => "Something is broken, so nothing is promised.",
+        S::Denied => "That press had no effect.",
+        S::WrongKey => {
+            "This box does not have the key of this meeting: it can neither be seen nor heard, and opens nothing."
+        }
+        S::UnsealedPeer => {
+            "Encryption is on, and somebody is not provably part of it. What does not open is not played."
+        }
+        S::Sealing => "Encryption is on. Somebody is being verified.",
+        S::Waiting => "Encryption is on. Nobody else is verified yet.",
+        S::SealedByService => "Everything is sealed, but one thing has to be believed.",
+        S::Sealed => {
+            "Everything that this box sends and plays is sealed, and everybody it plays is verified."
+        }
+        S::Open => "This meeting is not encrypted end to end.",
+        S::Connecting => "Nothing is sent from here until it is decided how.",
+        S::SetUp => "This box is not set up yet.",
+        S::Updating => "An update is under way.",
+        S::Dark => "Nothing is sent from here, and nothing is played.",
     }
 }
 

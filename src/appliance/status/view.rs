@@ -266,17 +266,27 @@ fn head(status: &Status) -> Vec<String> {
     if let Some(page) = &status.page {
         head.push(format!("page: {}", plain(page)));
     }
+    if let Some(page) = &status.network_page {
+        head.push(format!("page on the network: {}", plain(&page.address)));
+        head.push(format!(
+            "its certificate: SHA-256 {}",
+            plain(&page.certificate)
+        ));
+    }
+    if let Some(code) = &status.pairing_code {
+        head.push(format!(
+            "pairing code: {} (a device on the network wants to operate this box)",
+            plain(code)
+        ));
+    }
     if status.insecure_lan {
         head.push("signalling: NOT PROTECTED on the network (insecure-lan)".to_owned());
     }
-    head.push(
-        if status.e2ee_required {
-            "end-to-end encryption: required"
-        } else {
-            "end-to-end encryption: NOT REQUIRED, this box sends clear"
-        }
-        .to_owned(),
-    );
+    head.push(match &status.encryption {
+        Some(encryption) => format!("end-to-end encryption: {}", encryption.text()),
+        None if status.e2ee_required => "end-to-end encryption: required".to_owned(),
+        None => "end-to-end encryption: NOT REQUIRED, this box sends clear".to_owned(),
+    });
     // Who has nothing to send need not hear how it would leave.
     if !status.sending.is_empty() && !status.local_tracks.is_empty() {
         head.push(format!("own media: {}", plain(&status.sending)));
@@ -335,6 +345,7 @@ mod tests {
                 identity: "alice".to_owned(),
                 name: "Al\x1b[2Jice".to_owned(),
                 kind: "person".to_owned(),
+                standing: None,
                 tracks: vec![RemoteTrack {
                     sid: "TR_1".to_owned(),
                     source: "camera".to_owned(),

@@ -3,6 +3,7 @@
 
 /** @typedef {import('./words.js').State} State */
 /** @typedef {import('./words.js').Reply} Reply */
+/** @typedef {import('./words.js').Drawn} Drawn */
 
 /** The box speaks every second; longer silence means that what was heard holds no more. */
 const SILENCE = 4000;
@@ -10,25 +11,41 @@ const SILENCE = 4000;
 /** How long to wait before the line is opened again. */
 const AGAIN = 1000;
 
+/** What proves that a wish comes from this page; `undefined` until the box was asked. @type {string | undefined} */
+let token;
+
 /**
- * Calls `heard` with every state, and with `null` when the box is silent.
+ * Calls `heard` with every state, with `null` when the box is silent, and `locked` when this device is not paired with it;
+ * then nothing is heard until the function that this returns is called.
  * @param {(state: State | null) => void} heard
+ * @param {() => void} locked
+ * @returns {() => void}
  */
-export function listen(heard) {
+export function listen(heard, locked) {
   /** @type {EventSource | undefined} */
   let line;
   let alarm = 0;
 
+  const later = () => {
+    clearTimeout(alarm);
+    line?.close();
+    heard(null);
+    alarm = setTimeout(open, AGAIN);
+  };
   const alive = () => {
     clearTimeout(alarm);
-    alarm = setTimeout(() => {
-      heard(null);
-      // A line that is silent without an error never heals by itself.
-      open();
-    }, SILENCE);
+    // A line that is silent without an error never heals by itself.
+    alarm = setTimeout(later, SILENCE);
   };
-  const open = () => {
+  const open = async () => {
+    clearTimeout(alarm);
     line?.close();
+    try {
+      token = await session();
+    } catch {
+      return later();
+    }
+    if (token === undefined) return locked();
     const fresh = new EventSource('/api/events');
     line = fresh;
     fresh.addEventListener('message', (event) => {
@@ -36,19 +53,12 @@ export function listen(heard) {
       heard(JSON.parse(event.data));
     });
     fresh.addEventListener('alive', alive);
-    fresh.addEventListener('error', () => {
-      clearTimeout(alarm);
-      fresh.close();
-      heard(null);
-      alarm = setTimeout(open, AGAIN);
-    });
+    fresh.addEventListener('error', later);
     alive();
   };
   open();
+  return open;
 }
-
-/** @type {string | undefined} */
-let token;
 
 /**
  * Has the box carry out a wish.
@@ -56,27 +66,66 @@ let token;
  * @returns {Promise<Reply>}
  */
 export async function ask(wish) {
+  return reply('/api/wish', wish);
+}
+
+/** Has the box show a code, for this device to be paired. @returns {Promise<Reply>} */
+export async function askForCode() {
+  return reply('/api/code', {});
+}
+
+/** Pairs this device. @param {string} code @returns {Promise<Reply>} */
+export async function pair(code) {
+  return reply('/api/pair', { code });
+}
+
+/** This device does not want to be paired any more. @returns {Promise<Reply>} */
+export async function part() {
+  return reply('/api/part', {});
+}
+
+/** The guest link as a code for cameras; a reply when there is none. @returns {Promise<Drawn | Reply>} */
+export async function invitation() {
   try {
-    // The token changes when the box starts anew.
-    for (let attempt = 0; attempt < 2; attempt += 1) {
-      token ??= await session();
-      const response = await fetch('/api/wish', {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', 'x-roomseal-token': token },
-        body: JSON.stringify(wish),
-      });
-      if (response.ok) return await response.json();
-      token = undefined;
-      if (response.status !== 403) return { 'not-now': (await response.text()).trim() };
-    }
-    return { 'not-now': 'the box does not know this page; reload it' };
+    const response = await post('/api/invitation', {});
+    return response.ok ? await response.json() : { 'not-now': (await response.text()).trim() };
   } catch {
-    return { 'not-now': 'the box does not answer; is it on?' };
+    return silent();
   }
 }
 
-/** @returns {Promise<string>} */
+/** @param {string} path @param {object} body @returns {Promise<Reply>} */
+async function reply(path, body) {
+  try {
+    const response = await post(path, body);
+    return response.ok ? await response.json() : { 'not-now': (await response.text()).trim() };
+  } catch {
+    return silent();
+  }
+}
+
+/** @param {string} path @param {object} body */
+async function post(path, body) {
+  const send = () => fetch(path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-roomseal-token': token ?? '' },
+    body: JSON.stringify(body),
+  });
+  const response = await send();
+  if (response.status !== 403) return response;
+  // The token changes when the box starts anew.
+  token = await session();
+  return send();
+}
+
+/** @returns {Promise<string | undefined>} */
 async function session() {
   const response = await fetch('/api/session');
-  return (await response.json()).token;
+  if (!response.ok) throw new Error('the box does not know this page');
+  return (await response.json()).token ?? undefined;
+}
+
+/** @returns {Reply} */
+function silent() {
+  return { 'not-now': 'the box does not answer; is it on?' };
 }

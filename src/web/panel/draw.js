@@ -1,43 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // From the state of the box to the page. Names come from others: they are only ever set as text.
 
-import { called, mark, ownMark, shieldLook } from './words.js';
+import { clock, element, once, part, write } from './page.js';
+import { called, mark, ownMark, shieldLook, standingMark } from './words.js';
 
 /** @typedef {import('./words.js').State} State */
 /** @typedef {import('./words.js').Shield} Shield */
-
-/** @template {HTMLElement} T @param {string} id @param {new () => T} kind @returns {T} */
-export function part(id, kind) {
-  const element = document.getElementById(id);
-  if (!(element instanceof kind)) throw new Error(`the page has no ${id}`);
-  return element;
-}
-
-/** What each part was drawn from, so that unchanged parts keep focus, selection and place. @type {Map<string, string>} */
-const drawn = new Map();
-
-/** @param {string} name @param {unknown} from @param {() => void} draw */
-function once(name, from, draw) {
-  const key = JSON.stringify(from);
-  if (drawn.get(name) === key) return;
-  drawn.set(name, key);
-  draw();
-}
-
-/** @param {string} tag @param {string} text @param {string} [kind] */
-function element(tag, text, kind) {
-  const made = document.createElement(tag);
-  made.textContent = text;
-  if (kind) made.className = kind;
-  return made;
-}
-
-/** @param {string} id @param {string} text */
-function write(id, text) {
-  once(id, text, () => {
-    part(id, HTMLElement).textContent = text;
-  });
-}
+/** @typedef {import('./words.js').Mark} Mark */
 
 /** @param {Shield} shield @param {string} [heading] */
 export function drawShield(shield, heading) {
@@ -55,9 +24,16 @@ export function drawShield(shield, heading) {
   document.title = `${name} · Roomseal`;
 }
 
+/** @param {import('./words.js').Lamp} lamp */
+export function drawLamp({ hue, shape }) {
+  part('led', HTMLElement).dataset.hue = hue;
+  write('lamp', hue ? `${hue}, ${shape}` : shape);
+}
+
 /** @param {State} state */
 export function drawState(state) {
   drawShield(state.shield);
+  drawLamp(state.lamp);
   write('box-name', state.name);
   write('room', state.room);
   write('service', `on ${state.service}`);
@@ -65,9 +41,9 @@ export function drawState(state) {
   part('connection', HTMLElement).dataset.where = state.connection;
   once('roster', [state.participants.map(({ tracks, ...who }) => [who, tracks.map(visible)]), state.connection], () =>
     drawRoster(state));
-  const own = state['local-tracks'].map((track) => ({ track, mark: ownMark(track, state['e2ee-required']) }));
+  const own = state['local-tracks'].map((track) => ({ track, mark: ownMark(track) }));
   once('own', own.map((each) => each.mark), () => {
-    part('own', HTMLElement).replaceChildren(...own.map(({ track, mark }) => line(track.source, mark.sign, mark.word, mark.reason, mark.tone)));
+    part('own', HTMLElement).replaceChildren(...own.map(({ track, mark: marked }) => line(track.source, marked)));
   });
   write('sending', state.sending || 'Nothing leaves this box.');
   write('key-model', state['key-model']);
@@ -76,9 +52,7 @@ export function drawState(state) {
     const latest = state.happenings.slice(-12).reverse();
     part('events', HTMLElement).replaceChildren(...latest.map(({ at, text }) => {
       const item = element('li', '');
-      const time = element('time', clock(at));
-      time.setAttribute('datetime', new Date(at * 1000).toISOString());
-      item.append(time, element('span', text));
+      item.append(clock(at), element('span', text));
       return item;
     }));
   });
@@ -95,12 +69,9 @@ function drawRoster(state) {
     const head = element('h3', called(participant));
     if (participant.kind !== 'person') head.append(element('span', participant.kind, 'tag'));
     const tracks = element('ul', '', 'tracks');
-    tracks.append(...participant.tracks.map((track) => {
-      const { sign, word, tone } = mark(track);
-      // The word says already what these reasons repeat.
-      const reason = track.text === 'verified' || track.text === word ? '' : track.text;
-      return line(track.source, sign, word, reason, tone);
-    }));
+    const standing = participant.standing ? standingMark(participant.standing) : undefined;
+    if (standing) tracks.append(line('member', standing));
+    tracks.append(...participant.tracks.map((track) => line(track.source, mark(track))));
     item.append(head, tracks);
     if (participant.tracks.length === 0) item.append(element('p', 'sends nothing', 'quiet'));
     return item;
@@ -120,15 +91,15 @@ function drawTroubles({ troubles }) {
   });
 }
 
-/** @param {string} source @param {string} sign @param {string} word @param {string} reason @param {string} tone */
-function line(source, sign, word, reason, tone) {
+/** @param {string} source @param {Mark} marked */
+function line(source, { sign, word, reason, tone }) {
   const item = element('li', '', 'track');
   item.dataset.tone = tone;
-  const marked = element('span', '', 'mark');
+  const words = element('span', '', 'mark');
   const symbol = element('span', sign, 'symbol');
   symbol.setAttribute('aria-hidden', 'true');
-  marked.append(symbol, element('span', word));
-  item.append(element('span', source, 'source'), marked);
+  words.append(symbol, element('span', word));
+  item.append(element('span', source, 'source'), words);
   if (reason) item.append(element('span', reason, 'reason'));
   return item;
 }
@@ -136,9 +107,4 @@ function line(source, sign, word, reason, tone) {
 /** What of a track is drawn; its counters are not. @param {import('./words.js').RemoteTrack} track */
 function visible({ source, muted, verification, text }) {
   return [source, muted, verification, text];
-}
-
-/** @param {number} at */
-function clock(at) {
-  return new Date(at * 1000).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 }

@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // The front-panel page: draws what the box says, and passes on what people press.
 
+import { drawChat } from './chat.js';
 import { ask, listen } from './connection.js';
-import { drawShield, drawState, part } from './draw.js';
-import { SILENT, said } from './words.js';
+import { drawLamp, drawShield, drawState } from './draw.js';
+import { drawInvitation } from './invitation.js';
+import { label, part, write } from './page.js';
+import { drawPairing, drawStranger, minded } from './pairing.js';
+import { SILENT, encryptOffer, said } from './words.js';
 
 /** @typedef {import('./words.js').State} State */
 
 const buttons = {
+  encrypt: part('encrypt', HTMLButtonElement),
   microphone: part('mute-microphone', HTMLButtonElement),
   camera: part('mute-camera', HTMLButtonElement),
   leave: part('leave', HTMLButtonElement),
 };
+const note = part('encrypt-note', HTMLElement);
 const keyForm = part('key-form', HTMLFormElement);
 const key = part('key', HTMLInputElement);
 const reply = part('reply', HTMLElement);
@@ -20,17 +26,34 @@ const reply = part('reply', HTMLElement);
 let state = null;
 let forget = 0;
 
-listen((heard) => {
-  state = heard;
-  if (heard) drawState(heard);
-  else {
-    drawShield(SILENT, 'No word from the box');
-    part('connection', HTMLElement).dataset.where = 'outside';
-  }
-  document.body.classList.toggle('silent', heard === null);
-  drawButtons();
-});
+const listenAgain = listen(
+  (heard) => {
+    state = heard;
+    if (heard) {
+      drawStranger(false);
+      drawState(heard);
+      drawChat(heard);
+    } else {
+      drawShield(SILENT, 'No word from the box');
+      drawLamp({ hue: '', shape: 'look at the box' });
+      part('connection', HTMLElement).dataset.where = 'outside';
+    }
+    document.body.classList.toggle('silent', heard === null);
+    drawInvitation(heard);
+    drawPairing(heard);
+    drawButtons();
+  },
+  () => {
+    state = null;
+    document.body.dataset.state = 'dark';
+    drawStranger(true);
+    write('connection', 'this device is not paired');
+    drawPairing(null);
+  },
+);
+minded(listenAgain);
 
+buttons.encrypt.addEventListener('click', () => wish({ do: 'e2ee', to: 'on' }));
 buttons.microphone.addEventListener('click', () => mute('microphone'));
 buttons.camera.addEventListener('click', () => mute('camera'));
 buttons.leave.addEventListener('click', () => wish({ do: state?.connection === 'outside' ? 'join' : 'leave' }));
@@ -62,8 +85,15 @@ function drawButtons() {
   drawMute('camera', 'Camera off', 'Camera is off');
   const outside = state?.connection === 'outside';
   buttons.leave.disabled = state === null;
-  buttons.leave.classList.toggle('join', outside);
+  buttons.leave.classList.toggle('main', outside);
   label(buttons.leave, outside ? 'Join' : 'Leave');
+  const offer = encryptOffer(state);
+  buttons.encrypt.hidden = offer.button === '';
+  if (offer.button) label(buttons.encrypt, offer.button);
+  note.hidden = offer.note === '';
+  if (note.textContent !== offer.note) note.textContent = offer.note;
+  // The key of a Roomseal meeting comes with its link.
+  keyForm.hidden = state?.encryption != null;
 }
 
 /** @param {'microphone' | 'camera'} what @param {string} open @param {string} closed */
@@ -73,10 +103,4 @@ function drawMute(what, open, closed) {
   button.disabled = track === undefined;
   button.setAttribute('aria-pressed', String(track?.muted ?? false));
   label(button, track?.muted ? closed : open);
-}
-
-/** @param {HTMLButtonElement} button @param {string} text */
-function label(button, text) {
-  const place = button.querySelector('span');
-  if (place && place.textContent !== text) place.textContent = text;
 }

@@ -3,19 +3,26 @@
 
 /**
  * @typedef {{sid: string, source: string, muted: boolean, verification: string, text: string, opened: number, refused: number}} RemoteTrack
- * @typedef {{identity: string, name: string, kind: string, tracks: RemoteTrack[]}} Participant
- * @typedef {{source: string, codec: string, encoder: string, format: string, muted: boolean, 'switched-off': boolean | null, sealed: number, dropped: number, clear: number}} LocalTrack
+ * @typedef {{word: string, text: string}} Standing
+ * @typedef {{identity: string, name: string, kind: string, standing: Standing | null, tracks: RemoteTrack[]}} Participant
+ * @typedef {{source: string, codec: string, encoder: string, format: string, muted: boolean, 'switched-off': boolean | null, sealed: number, dropped: number, clear: number, leaves: string}} LocalTrack
  * @typedef {{state: string, text: string, reasons: string[]}} Shield
+ * @typedef {{hue: string, shape: string}} Lamp
+ * @typedef {{on: boolean | null, host: boolean, 'by-service': boolean, ending: number | null}} Encryption
+ * @typedef {{at: number, from: string, text: string, sealed: boolean, own: boolean}} ChatLine
  * @typedef {{
+ *   'place': 'box' | 'network',
  *   'name': string, 'version': string, 'room': string, 'service': string, 'identity': string, 'insecure-lan': boolean,
  *   'connection': 'inside' | 'outside' | 'on-the-way', 'connection-text': string,
- *   'shield': Shield, 'e2ee-required': boolean, 'key-model': string, 'sending': string,
- *   'local-tracks': LocalTrack[], 'participants': Participant[],
+ *   'shield': Shield, 'lamp': Lamp, 'e2ee-required': boolean, 'encryption': Encryption | null, 'key-model': string,
+ *   'sending': string, 'local-tracks': LocalTrack[], 'participants': Participant[], 'chat': ChatLine[],
  *   'troubles': {about: string, text: string}[], 'happenings': {at: number, text: string}[], 'recording': boolean,
- *   'chat': {at: number, from: string, text: string, sealed: boolean, own: boolean}[],
+ *   'pairing-code': string | null,
  * }} State
  * @typedef {{done: string} | {denied: string} | {'not-now': string}} Reply
+ * @typedef {{rows: string[], address: string}} Drawn
  * @typedef {{name: string, sign: string}} Look
+ * @typedef {{sign: string, word: string, reason: string, tone: 'good' | 'bad' | 'calm'}} Mark
  */
 
 /**
@@ -24,15 +31,15 @@
  */
 const SHIELDS = {
   'fault': { name: 'Fault', sign: 'cross' },
-  'denied': { name: 'Refused', sign: 'cross' },
+  'denied': { name: 'Refused', sign: 'hand' },
   'wrong-key': { name: 'Wrong key', sign: 'key' },
   'unsealed-peer': { name: 'Not everybody is sealed', sign: 'alert' },
   'sealing': { name: 'Sealing', sign: 'dots' },
-  'waiting': { name: 'Waiting for others', sign: 'dots' },
+  'waiting': { name: 'Waiting for others', sign: 'clock' },
   'sealed-by-service': { name: 'Sealed by the service', sign: 'cloud' },
   'sealed': { name: 'Sealed', sign: 'check' },
   'open': { name: 'Not encrypted', sign: 'open' },
-  'connecting': { name: 'Connecting', sign: 'dots' },
+  'connecting': { name: 'Connecting', sign: 'arrow' },
   'set-up': { name: 'Set-up', sign: 'dots' },
   'updating': { name: 'Updating', sign: 'dots' },
   'dark': { name: 'Not in a meeting', sign: 'none' },
@@ -51,42 +58,93 @@ export function shieldLook(state) {
 }
 
 /**
- * The mark of a track: a sign, a word, and how urgent it is.
+ * The mark of a track: a sign, a word, why, and how urgent it is.
  * @param {RemoteTrack} track
- * @returns {{sign: string, word: string, tone: 'good' | 'bad' | 'calm'}}
+ * @returns {Mark}
  */
 export function mark(track) {
-  switch (track.verification) {
+  const looks = () => {
+    switch (track.verification) {
+      case 'verified':
+        // Frames of somebody else under this name are refused; the reason says so.
+        return track.text === 'verified'
+          ? { sign: '✓', word: 'sealed', tone: /** @type {const} */ ('good') }
+          : { sign: '!', word: 'sealed, with strangers', tone: /** @type {const} */ ('bad') };
+      case 'refused':
+        return { sign: '✕', word: 'not played', tone: /** @type {const} */ ('bad') };
+      case 'clear':
+        return { sign: '!', word: 'not encrypted', tone: /** @type {const} */ ('bad') };
+      case 'silent':
+        return { sign: '–', word: track.muted ? 'muted' : 'silent', tone: /** @type {const} */ ('calm') };
+      case 'waiting':
+        return { sign: '…', word: track.muted ? 'muted' : 'waiting', tone: /** @type {const} */ ('calm') };
+      default:
+        return { sign: '?', word: track.verification, tone: /** @type {const} */ ('bad') };
+    }
+  };
+  const look = looks();
+  if (track.text === 'verified') return { ...look, reason: "frames open with this meeting's key" };
+  // The word says already what these reasons repeat.
+  return { ...look, reason: track.text === look.word ? '' : track.text };
+}
+
+/**
+ * How a participant of a meeting with a host stands; nothing while encryption is off.
+ * @param {Standing} standing
+ * @returns {Mark | undefined}
+ */
+export function standingMark({ word, text }) {
+  switch (word) {
     case 'verified':
-      // Frames of somebody else under this name are refused; the reason says so.
-      return track.text === 'verified'
-        ? { sign: '✓', word: 'sealed', tone: 'good' }
-        : { sign: '!', word: 'sealed, with strangers', tone: 'bad' };
-    case 'refused':
-      return { sign: '✕', word: 'not played', tone: 'bad' };
-    case 'clear':
-      return { sign: '!', word: 'not encrypted', tone: 'bad' };
-    case 'silent':
-      return { sign: '–', word: track.muted ? 'muted' : 'silent', tone: 'calm' };
-    case 'waiting':
-      return { sign: '…', word: track.muted ? 'muted' : 'waiting', tone: 'calm' };
+      return { sign: '✓', word: 'verified', reason: text, tone: 'good' };
+    case 'pending':
+      return { sign: '…', word: 'being verified', reason: text, tone: 'calm' };
+    case 'unsealed':
+      return { sign: '!', word: 'not sealed', reason: text, tone: 'bad' };
+    case 'keyless':
+      return { sign: '–', word: 'cannot see or hear', reason: text, tone: 'calm' };
     default:
-      return { sign: '?', word: track.verification, tone: 'bad' };
+      return undefined;
   }
 }
 
 /**
- * The mark of what this box sends.
+ * The mark of what this box sends, by what its elements counted.
  * @param {LocalTrack} track
- * @param {boolean} required
- * @returns {{sign: string, word: string, reason: string, tone: 'good' | 'bad' | 'calm'}}
+ * @returns {Mark}
  */
-export function ownMark(track, required) {
+export function ownMark(track) {
   const details = [track.codec, track.format].filter(Boolean).join(' ');
-  if (track.muted) return { sign: '–', word: 'muted', reason: `${details}, nothing is sent`, tone: 'calm' };
-  if (!required) return { sign: '!', word: 'not encrypted', reason: details, tone: 'bad' };
-  if (track.sealed === 0) return { sign: '…', word: 'nothing sent yet', reason: details, tone: 'calm' };
-  return { sign: '✓', word: 'sealed', reason: details, tone: 'good' };
+  if (track.muted) {
+    const reason = track['switched-off'] ? `${details}, and off at its own switch` : details;
+    return { sign: '–', word: 'muted', reason, tone: 'calm' };
+  }
+  if (track['switched-off']) return { sign: '–', word: 'off at its own switch', reason: details, tone: 'calm' };
+  switch (track.leaves) {
+    case 'sealed':
+      return { sign: '✓', word: 'sealed', reason: details, tone: 'good' };
+    case 'clear':
+      return { sign: '!', word: 'not encrypted', reason: details, tone: 'bad' };
+    default:
+      return { sign: '…', word: 'nothing leaves', reason: details, tone: 'calm' };
+  }
+}
+
+/**
+ * What the page offers to do about encryption, and what it says in place of a button. From here it only ever goes on.
+ * @param {State | null} state
+ * @returns {{button: string, note: string}}
+ */
+export function encryptOffer(state) {
+  const encryption = state?.encryption;
+  if (!encryption || state?.connection !== 'inside') return { button: '', note: '' };
+  if (encryption.ending !== null) {
+    const note = `Encryption goes off in ${encryption.ending} s.`;
+    return { button: encryption.host ? 'Keep encryption on' : '', note };
+  }
+  if (!encryption.host) return { button: '', note: 'A host turns encryption on and off.' };
+  if (encryption.on) return { button: '', note: 'To turn encryption off, hold the button of the box for 2 seconds.' };
+  return { button: 'Turn encryption on', note: '' };
 }
 
 /** @param {Participant} participant */
