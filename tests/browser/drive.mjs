@@ -51,7 +51,7 @@ const operations = {
     await page.goto(url);
   },
   async see({ selector, text, within }) {
-    const found = page.locator(selector).filter(text ? { hasText: text } : {}).first();
+    const found = page.locator(selector).filter({ visible: true, ...(text ? { hasText: text } : {}) }).first();
     await found.waitFor({ timeout: within });
     return found.innerText();
   },

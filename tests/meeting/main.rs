@@ -15,6 +15,9 @@ mod keyless;
 mod lies;
 mod page;
 mod panel;
+// Looks at each state for a while: for those who change the page.
+#[cfg(feature = "full")]
+mod pictures;
 mod resume;
 mod roomseal;
 mod sdk;

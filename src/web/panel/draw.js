@@ -32,7 +32,9 @@ export function drawLamp({ hue, shape }) {
 
 /** @param {State} state */
 export function drawState(state) {
-  drawShield(state.shield);
+  // In the room, and nobody has decided yet: it is not the line that is missing.
+  const waits = state.shield.state === 'connecting' && state.connection === 'inside';
+  drawShield(state.shield, waits ? 'Waiting for the host' : undefined);
   drawLamp(state.lamp);
   write('box-name', state.name);
   write('room', state.room);

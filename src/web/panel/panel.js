@@ -92,6 +92,8 @@ function drawButtons() {
   if (offer.button) label(buttons.encrypt, offer.button);
   note.hidden = offer.note === '';
   if (note.textContent !== offer.note) note.textContent = offer.note;
+  // Outside there is no meeting whose key somebody could hold.
+  part('key-card', HTMLElement).hidden = outside;
   // The key of a Roomseal meeting comes with its link.
   keyForm.hidden = state?.encryption != null;
 }

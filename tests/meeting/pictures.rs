@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the page looks like in each state of the shield, reached by what happens in a meeting, in a real browser.
+//!
+//! The pictures lie in `pictures` in cargo's target folder; `.ci/pictures` runs this and puts those that the README
+//! shows into `src/web/panel/pictures`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use roomseal_meeting::Shield;
+use roomseal_tests::appliance::{Appliance, Start, roomseal, track};
+use roomseal_tests::browser::{Browser, Window};
+use roomseal_tests::livekit::Server;
+
+use crate::{SOON, one_at_a_time};
+
+const MEDIA: [&str; 4] = ["--camera", "test", "--microphone", "test"];
+
+/// States that no meeting of today's box comes to, and why.
+const NOT_REACHED: [(Shield, &str); 4] = [
+    (
+        Shield::Fault,
+        "a frame would have to leave clear although it must not",
+    ),
+    (
+        Shield::SealedByService,
+        "no service here makes the key of a Roomseal meeting",
+    ),
+    (Shield::SetUp, "a box that is not configured does not start"),
+    (Shield::Updating, "there are no updates yet"),
+];
+
+/// A browser with the page of a box, and the states that were seen in it.
+struct Gallery {
+    browser: Browser,
+    seen: Vec<Shield>,
+}
+
+impl Gallery {
+    /// Takes the picture of `state` in both sizes, each while the page shows that state and no other; `again` brings
+    /// about what does not last.
+    fn take(&mut self, page: &str, state: Shield, mut again: impl FnMut()) {
+        let word = state.word();
+        for (window, scheme, size) in [
+            (Window::Desktop, "dark", "desktop"),
+            (Window::Phone, "light", "phone"),
+        ] {
+            self.browser.open(page, window, scheme);
+            self.browser
+                .see("body:not(.silent) #box-name", "Board room", SOON);
+            // What lasts two seconds may be over before a busy machine has drawn it.
+            for attempt in 0.. {
+                again();
+                self.browser
+                    .see(&format!("body[data-state={word}] h1"), "", SOON);
+                self.browser.picture(&format!("{word}-{size}-whole"));
+                self.browser.picture_of_window(&format!("{word}-{size}"));
+                if self.browser.shows(&format!("body[data-state={word}]")) {
+                    break;
+                }
+                assert!(attempt < 10, "{word} does not last for a picture");
+            }
+        }
+        self.seen.push(state);
+    }
+}
+
+fn new_meeting(folder: &Path, room: &str, more: &[&str]) -> (PathBuf, PathBuf) {
+    let into = folder.to_str().unwrap();
+    let fixed = ["new-meeting", "--room", room, "--into", into, "--origin"];
+    let made = roomseal(
+        &[&fixed[..], &["https://meet.example.org"], more].concat(),
+        b"",
+    );
+    assert!(made.status.success(), "{made:?}");
+    (folder.join("host.link"), folder.join("guest.link"))
+}
+
+fn member<'a>(command: &'a str, identity: &'a str, link: &Path) -> Start<'a> {
+    Start::new(command, identity)
+        .without_key()
+        .with(["--link-file", link.to_str().unwrap()])
+        .with(MEDIA)
+}
+
+/// A lamp that lights, so that the page has nothing to complain about.
+fn with_page<'a>(start: Start<'a>, folder: &Path) -> Start<'a> {
+    let panel = folder.join("panel");
+    let lamp = folder.join("lamp.sock");
+    start.with([
+        "--name",
+        "Board room",
+        "--panel-page",
+        "127.0.0.1:0",
+        "--with-lamp",
+        "--panel-dir",
+        panel.to_str().unwrap(),
+        "--lamp-socket",
+        lamp.to_str().unwrap(),
+    ])
+}
+
+fn ask(device: &Appliance, words: &[&str]) {
+    let socket = device.folder().join("status.sock");
+    let more = ["--socket", socket.to_str().unwrap()];
+    // Whether it is done or refused is seen on the page.
+    roomseal(&[words, &more].concat(), b"");
+}
+
+fn page_of(device: &Appliance) -> String {
+    device.wait_for("page", SOON, |status| status.page.clone())
+}
+
+fn wait_for(device: &Appliance, since: Instant, state: Shield) {
+    device.wait_since(since, state.word(), SOON, |status| {
+        (status.shield.state == state.word()).then_some(())
+    });
+}
+
+#[test]
+fn the_page_has_a_picture_of_every_state_that_a_meeting_comes_to() {
+    let _turn = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::on_loopback();
+    let mut gallery = Gallery {
+        browser: Browser::start(),
+        seen: Vec::new(),
+    };
+    let nothing = || {};
+
+    // A host's meeting, from its announcement to its end.
+    let (host_link, guest_link) =
+        new_meeting(&folder.path().join("one"), "atrium", &["--announce-off"]);
+    let (_, stranger_link) = new_meeting(&folder.path().join("two"), "atrium", &[]);
+    let mut early = with_page(
+        member("run", "early", &guest_link),
+        &folder.path().join("early"),
+    )
+    .join(&server, "atrium");
+    early.wait_until_joined();
+    gallery.take(&page_of(&early), Shield::Connecting, nothing);
+    assert!(early.interrupt_cleanly());
+
+    let device = with_page(member("run", "box", &host_link), folder.path()).join(&server, "atrium");
+    let alice = member("guest", "alice", &guest_link).join(&server, "atrium");
+    let page = page_of(&device);
+    device.wait_for_track("clear camera", "alice", "camera", SOON, |t| {
+        t.verification == "clear"
+    });
+    ask(
+        &alice,
+        &["chat", "Shall we begin? Then please turn encryption on."],
+    );
+    gallery.take(&page, Shield::Open, nothing);
+    let pressed = Instant::now();
+    ask(&device, &["e2ee", "on"]);
+    wait_for(&device, pressed, Shield::Sealed);
+    ask(&device, &["chat", "Done. Now nobody but us can listen."]);
+    gallery.take(&page, Shield::Sealed, nothing);
+    // Off is not for the command line.
+    gallery.take(&page, Shield::Denied, || ask(&device, &["e2ee", "off"]));
+
+    // Somebody with the link of another meeting: looked at for five seconds, then named as unable to see or hear.
+    let mut strangers = Vec::new();
+    let mut names = [
+        "mallory", "trudy", "oscar", "eve", "peggy", "victor", "walter", "sybil",
+    ]
+    .iter();
+    gallery.take(&page, Shield::Sealing, || {
+        let name = names.next().expect("a picture is had with fewer strangers");
+        strangers.push(member("guest", name, &stranger_link).join(&server, "atrium"));
+    });
+    drop(strangers);
+    drop(alice);
+    gallery.take(&page, Shield::Waiting, nothing);
+    ask(&device, &["leave"]);
+    gallery.take(&page, Shield::Dark, nothing);
+    drop(device);
+
+    // A room whose key comes from the configuration.
+    let other = folder.path().join("other");
+    let device = with_page(Start::new("run", "box").with(MEDIA), &other).join(&server, "lobby");
+    let _alice = Start::new("guest", "alice")
+        .with(MEDIA)
+        .join(&server, "lobby");
+    let mallory = Start::new("guest", "mallory")
+        .with(MEDIA)
+        .passphrase("another passphrase altogether")
+        .join(&server, "lobby");
+    let page = page_of(&device);
+    device.wait_for("somebody else's key", SOON, |status| {
+        let theirs = track(status, "mallory", "camera")?;
+        let ours = track(status, "alice", "camera")?;
+        (theirs.verification == "refused" && ours.verification == "verified").then_some(())
+    });
+    gallery.take(&page, Shield::UnsealedPeer, nothing);
+    drop(mallory);
+    drop(device);
+    let third = folder.path().join("third");
+    let device = with_page(Start::new("run", "box").with(MEDIA), &third)
+        .passphrase("not the one of this meeting")
+        .join(&server, "lobby");
+    gallery.take(&page_of(&device), Shield::WrongKey, nothing);
+    ask(&device, &["leave"]);
+
+    gallery.seen.sort();
+    let mut expected: Vec<Shield> = Shield::ALL.to_vec();
+    expected.retain(|state| NOT_REACHED.iter().all(|(not, _)| not != state));
+    assert_eq!(gallery.seen, expected);
+    for (state, why) in NOT_REACHED {
+        println!("no picture of {}: {why}", state.word());
+    }
+    // Boxes ended while their page was open.
+    let mut complaints = gallery.browser.complaints();
+    complaints.retain(|complaint| !complaint.starts_with("Failed to load resource: net::"));
+    assert_eq!(complaints, Vec::<String>::new());
+    gallery.browser.close();
+}
