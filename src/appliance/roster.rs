@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From the service's words to the meeting's, and from the meeting's report to the status.
 
+use std::time::Instant;
+
 use roomseal_meeting::{Declared, Kind, Medium, Participant, Report, Source, Track};
 use roomseal_service::livekit::{
     self, Encryption, ParticipantKind, ParticipantState, TrackKind, TrackSource,
@@ -19,8 +21,11 @@ pub fn participant(said: &livekit::Participant) -> Participant {
     }
 }
 
-/// What the views show of a report.
-pub fn participants(report: &Report) -> Vec<status::Participant> {
+/// What the views show of a report; `clear_at` says when a track was last played clear.
+pub fn participants(
+    report: &Report,
+    clear_at: impl Fn(&str) -> Option<Instant>,
+) -> Vec<status::Participant> {
     report
         .participants
         .iter()
@@ -40,6 +45,7 @@ pub fn participants(report: &Report) -> Vec<status::Participant> {
                     text: track.text.clone(),
                     opened: track.opened,
                     refused: track.refused,
+                    clear_at: clear_at(&track.sid).map(status::moment),
                 })
                 .collect(),
         })
@@ -142,6 +148,7 @@ mod tests {
                 text: verification.to_owned(),
                 opened: 0,
                 refused: 0,
+                clear_at: None,
             }],
         }
     }

@@ -27,6 +27,7 @@ use roomseal_media::call::{Call, CallConfig, Command, Event as MediaEvent};
 use roomseal_media::encoder::codec_name;
 use roomseal_media::transport::{MediaKind, Target};
 use roomseal_meeting::call::Event as MeetingEvent;
+use roomseal_policy::PolicyHash;
 use roomseal_service::livekit::{
     Admin, Config as ServiceConfig, Event, Handle, LiveKit, MediaTrouble, Reason,
 };
@@ -180,6 +181,8 @@ async fn stay(
         clear: 0,
         leaked: false,
         denied: None,
+        followed: None,
+        sending_since: None,
     };
     if let Some(key) = own {
         session
@@ -222,6 +225,7 @@ async fn stay(
                 None => break Err(anyhow::anyhow!("media ended by itself")),
             },
         }
+        session.look();
         pulses.signalling.beat();
     };
 
@@ -270,6 +274,10 @@ struct Session<'a> {
     leaked: bool,
     /// When a press was refused.
     denied: Option<Instant>,
+    /// The policy that the status shows as followed.
+    followed: Option<PolicyHash>,
+    /// Since when the elements obey what was last decided about what leaves.
+    sending_since: Option<Instant>,
 }
 
 impl Session<'_> {
@@ -533,6 +541,8 @@ impl Session<'_> {
             status.local_tracks.clear();
             status.sending.clear();
             status.encryption = None;
+            status.sending_since = None;
+            status.policy = None;
             status.chat.clear();
             status.shield = Shield::outside();
         });

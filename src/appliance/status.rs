@@ -12,8 +12,10 @@ pub mod screen;
 pub mod socket;
 pub mod view;
 
-use std::time::SystemTime;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime};
 
+use roomseal_panel::drive::clock;
 use roomseal_policy::Link;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -52,6 +54,10 @@ pub struct Status {
     pub shield: Shield,
     /// What may leave at the moment, in words.
     pub sending: String,
+    /// Since when all of it leaves as `sending` says, as a [`moment`].
+    pub sending_since: Option<u64>,
+    /// The policy that this box follows, in a Roomseal meeting.
+    pub policy: Option<Policy>,
     /// What this box sends.
     pub local_tracks: Vec<LocalTrack>,
     /// The others, in order of arrival.
@@ -80,6 +86,18 @@ pub struct NetworkPage {
     pub address: String,
     /// SHA-256 of its certificate, as browsers show it: what a person compares.
     pub certificate: String,
+}
+
+/// A host's word on encryption that a box follows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Policy {
+    /// `on` or `off`.
+    pub e2ee: String,
+    /// Its number in its chain, from 1.
+    pub epoch: u64,
+    /// Since when this box follows it, as a [`moment`].
+    pub since: u64,
 }
 
 /// How it stands with the service.
@@ -134,6 +152,8 @@ pub struct LocalTrack {
     pub clear: u64,
     /// How frames leave at the moment, as counted: `sealed`, `clear`, or `nothing`.
     pub leaves: String,
+    /// When the last of them left, as a [`moment`].
+    pub clear_at: Option<u64>,
 }
 
 /// Somebody else in the room.
@@ -170,6 +190,20 @@ pub struct RemoteTrack {
     pub opened: u64,
     /// Frames that did not.
     pub refused: u64,
+    /// When one was last played clear, as a [`moment`].
+    pub clear_at: Option<u64>,
+}
+
+/// A moment as the status writes it: milliseconds of the machine's monotonic clock, the same for all programs on it.
+pub fn moment(at: Instant) -> u64 {
+    // Taken once, so that of two moments the later one never has the smaller number.
+    static ANCHOR: OnceLock<(Instant, Duration)> = OnceLock::new();
+    let (instant, clock) = *ANCHOR.get_or_init(|| (Instant::now(), clock::monotonic()));
+    let since_start = match at.checked_duration_since(instant) {
+        Some(later) => clock + later,
+        None => clock.saturating_sub(instant - at),
+    };
+    u64::try_from(since_start.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Something missing or broken.

@@ -40,6 +40,9 @@ use crate::{
 /// How often the loop comes round when nothing happens.
 const TICK: Duration = Duration::from_millis(250);
 
+/// What is counted out of turn is counted no sooner than this after the last time.
+const CLOSEST: Duration = Duration::from_millis(20);
+
 /// Presentation that has not come round for this long hangs.
 const HANGS: Duration = Duration::from_secs(10);
 
@@ -135,6 +138,8 @@ impl Call {
             arrived: HashMap::new(),
             presented: HashSet::new(),
             sif_trailer: Vec::new(),
+            turned: Instant::now(),
+            due: Instant::now() + TICK,
         };
         let thread = thread::Builder::new()
             .name("call".into())
@@ -192,13 +197,20 @@ struct Running {
     presented: HashSet<String>,
     /// End of the service's own frames in this room.
     sif_trailer: Vec<u8>,
+    /// When was last counted, and when it is next.
+    turned: Instant,
+    due: Instant,
 }
 
 impl Running {
     fn run(mut self, messages: &mpsc::Receiver<Message>) {
-        let mut tick = Instant::now() + TICK;
         loop {
-            let wait = tick.saturating_duration_since(Instant::now());
+            let wait = self.due.saturating_duration_since(Instant::now());
+            // However many messages wait, counting does not.
+            if wait.is_zero() {
+                self.turn();
+                continue;
+            }
             match messages.recv_timeout(wait) {
                 Ok(Message::Command(Command::Close))
                 | Err(mpsc::RecvTimeoutError::Disconnected) => break,
@@ -216,10 +228,7 @@ impl Running {
                     (self.events)(Event::Capture(event));
                 }
                 Ok(Message::Present(event)) => self.present_event(event),
-                Err(mpsc::RecvTimeoutError::Timeout) => {
-                    tick = Instant::now() + TICK;
-                    self.turn();
-                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
             }
         }
         // Capture ends with the call, which outlives this thread.
@@ -288,6 +297,7 @@ impl Running {
                 }
             }
             Command::Republish { codec } => self.republish(codec),
+            Command::Count => self.hurry(),
             // The loop ends before it gets here.
             Command::Close => {}
         }
@@ -506,10 +516,20 @@ impl Running {
             }
             return;
         }
+        if let PresentEvent::FirstPassed { .. } = &event {
+            return self.hurry();
+        }
         (self.events)(Event::Present(event));
     }
 
+    /// Counts now, or a moment after it was done last.
+    fn hurry(&mut self) {
+        self.due = self.due.min(self.turned + CLOSEST);
+    }
+
     fn turn(&mut self) {
+        self.turned = Instant::now();
+        self.due = self.turned + TICK;
         if self.present.beat_ago() > HANGS {
             // No turn, no heartbeat: whoever supervises the process ends it.
             return;

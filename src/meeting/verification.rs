@@ -116,6 +116,10 @@ impl Watched {
         {
             self.refused = Some((refusal, now));
         }
+        // What was clear came before it: the first frame that opens ends the grace.
+        if grown.by(|c| c.opened) > 0 && self.opening == Opening::Grace {
+            self.reopen(Opening::Required);
+        }
     }
 
     /// Opened by other rules from now on; clear frames that were rightly played so far say nothing about those to come.
@@ -320,6 +324,30 @@ mod tests {
         track.count(counters, at(2000));
         assert_eq!(track.verification(at(2000)), Verification::Clear);
         assert_eq!(track.verification(at(6500)), Verification::Verified);
+    }
+
+    #[test]
+    fn the_first_frame_that_opens_ends_the_grace_and_what_was_clear_before_it() {
+        let mut track = Watched::new(Opening::AllowClear);
+        let mut counters = opened(0);
+        counters.clear = 50;
+        track.count(counters, at(1000));
+        track.reopen(Opening::Grace);
+        counters.clear = 51;
+        track.count(counters, at(1100));
+        assert_eq!(track.verification(at(1100)), Verification::Clear);
+        counters.clear = 52;
+        counters.opened = 1;
+        track.count(counters, at(1200));
+        assert_eq!(track.verification(at(1200)), Verification::Verified);
+        assert_eq!(track.refused_beside(at(1200)), None);
+        // Clear ones behind it are refused.
+        counters.clear = 53;
+        track.count(counters, at(1300));
+        assert_eq!(
+            track.verification(at(1300)),
+            Verification::Refused(Refusal::Clear)
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! What the meeting wants to be done, done; and what it has to hear of media and data channels.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use roomseal_e2ee::IvSource;
 use roomseal_e2ee::data::DataSealer;
@@ -10,9 +11,11 @@ use roomseal_media::capture::TrackStats;
 use roomseal_media::transport::MediaKind;
 use roomseal_meeting::call::{Event, OwnTrack, Sent};
 use roomseal_meeting::{Action, Announcement, Bytes, Source};
+use roomseal_policy::{E2ee, Policy};
 use roomseal_service::livekit::{Admin, Error};
 
 use crate::control::Reply;
+use crate::status::{self, moment};
 
 use super::messages::{Messages, Received};
 use super::room::Room;
@@ -137,6 +140,8 @@ impl Session<'_> {
     }
 
     pub(super) fn act(&mut self, actions: Vec<Action>) {
+        // Before anything obeys.
+        let decided = Instant::now();
         for action in actions {
             match action {
                 Action::Announce(announcement) => self.announce(&announcement),
@@ -169,6 +174,7 @@ impl Session<'_> {
                 Action::Send(sending) => {
                     self.talk.messages.send(sending);
                     self.call.command(Command::Send(translate::mode(sending)));
+                    self.sending_since = Some(Instant::now());
                 }
                 Action::SendKey(key) => {
                     self.talk.messages.send_key(key.clone());
@@ -176,6 +182,7 @@ impl Session<'_> {
                         Some((index, key)) => Command::SendKey(index, key),
                         None => Command::ForgetSendKey,
                     });
+                    self.sending_since = Some(Instant::now());
                 }
                 Action::Stop { sid } => self.call.command(Command::Stop { sid }),
                 Action::WakeAt(at) => self.wake = Some(at),
@@ -186,6 +193,26 @@ impl Session<'_> {
                 other => tracing::debug!(?other, "nothing to do about this"),
             }
         }
+        self.show_policy(decided);
+    }
+
+    /// Shows which policy is followed, and since when.
+    fn show_policy(&mut self, decided: Instant) {
+        let followed = self.room.policy().map(Policy::hash);
+        if followed == self.followed {
+            return;
+        }
+        self.followed = followed;
+        let policy = self.room.policy().map(|policy| status::Policy {
+            e2ee: match policy.e2ee() {
+                E2ee::On => "on",
+                E2ee::Off => "off",
+            }
+            .to_owned(),
+            epoch: policy.epoch().value(),
+            since: moment(decided),
+        });
+        self.status.update(|status| status.policy = policy);
     }
 
     /// Writes a line to everybody.

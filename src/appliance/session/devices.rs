@@ -52,7 +52,8 @@ impl Session<'_> {
 
     pub(super) fn presented(&self, event: PresentEvent) {
         match event {
-            PresentEvent::KeyFrameWanted { .. } => {}
+            // The call sees to them.
+            PresentEvent::KeyFrameWanted { .. } | PresentEvent::FirstPassed { .. } => {}
             PresentEvent::TrackState { sid, state } => tracing::info!(%sid, "{state}"),
             PresentEvent::DecoderFailed { sid, reason } => {
                 tracing::warn!(%sid, reason, "a decoder gave up and was replaced");

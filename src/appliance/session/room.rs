@@ -9,7 +9,7 @@ use roomseal_meeting::call::{BoxState, Event, Settings};
 use roomseal_meeting::{
     self as meeting, Action, Circumstances, ForeignRoom, Invitation, Meeting, Report, Requirement,
 };
-use roomseal_policy::{E2ee, KeyModel, SecretSource};
+use roomseal_policy::{E2ee, KeyModel, Policy, SecretSource};
 use roomseal_service::livekit::Encryption;
 
 use crate::config::{self, RoomsealMeeting};
@@ -95,6 +95,14 @@ impl Room {
         match self {
             Self::Foreign(room) if room.requirement() == Requirement::Open => Encryption::None,
             _ => Encryption::Gcm,
+        }
+    }
+
+    /// The policy that is followed; a foreign room knows none.
+    pub(super) fn policy(&self) -> Option<&Policy> {
+        match self {
+            Self::Foreign(_) => None,
+            Self::Roomseal(meeting) => meeting.policy(),
         }
     }
 

@@ -177,8 +177,8 @@ pub(super) fn local_track(
     before: &[status::LocalTrack],
 ) -> status::LocalTrack {
     let encoder = stats.encoder.as_deref().unwrap_or("none");
-    // What was handed on and not sealed was clear.
-    let clear = stats.frames.saturating_sub(stats.sealed);
+    // What was handed on and not sealed was clear, whatever the elements say.
+    let clear = stats.clear.max(stats.frames.saturating_sub(stats.sealed));
     let source = match MediaKind::from(stats.codec) {
         MediaKind::Audio => "microphone",
         MediaKind::Video => "camera",
@@ -210,5 +210,6 @@ pub(super) fn local_track(
             _ => "nothing",
         }
         .into(),
+        clear_at: stats.clear_at.map(status::moment),
     }
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One look at what was counted: from the elements through the meeting to the shield and every view.
 
-use roomseal_media::call::Counts;
+use roomseal_media::call::{Command, Counts};
 use roomseal_media::transport::Target;
 use roomseal_meeting::Circumstances;
 use roomseal_meeting::call::Event as MeetingEvent;
 
 use super::{DENIED, Session, translate};
 use crate::roster;
-use crate::status::{LocalTrack, Shield};
+use crate::status::{LocalTrack, Shield, moment};
 
 impl Session<'_> {
     pub(super) fn turn(&mut self, counts: &Counts) {
@@ -65,7 +65,8 @@ impl Session<'_> {
         self.clear = clear;
         let now = self.now();
         let mut standings = self.room.standings(now);
-        let mut participants = roster::participants(&report);
+        let mut participants =
+            roster::participants(&report, |sid| counts.remote.get(sid)?.passed_clear_at);
         for participant in &mut participants {
             participant.standing = standings.remove(&participant.identity);
         }
@@ -78,6 +79,7 @@ impl Session<'_> {
         self.renew_lamp(&shield, &local_tracks);
         self.status.update(|status| {
             status.sending = report.sending_text.to_owned();
+            status.sending_since = self.sending_since.map(moment);
             status.local_tracks = local_tracks;
             status.participants = participants;
             status.encryption = encryption;
@@ -89,6 +91,13 @@ impl Session<'_> {
     fn is_host(&self) -> bool {
         let meeting = self.setup.meeting.as_ref();
         meeting.is_some_and(|meeting| meeting.link.host().is_some())
+    }
+
+    /// Has what makes another verdict counted now rather than in its turn; the lamp hears it from there, as always.
+    pub(super) fn look(&self) {
+        if self.shield() != self.status.watch().borrow().shield {
+            self.call.command(Command::Count);
+        }
     }
 
     fn shield(&self) -> Shield {

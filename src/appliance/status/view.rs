@@ -354,6 +354,7 @@ mod tests {
                     text: "verified".to_owned(),
                     opened: 12,
                     refused: 0,
+                    clear_at: None,
                 }],
             }],
             troubles: vec![Trouble {

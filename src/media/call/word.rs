@@ -140,6 +140,8 @@ pub enum Command {
         /// The codec.
         codec: Codec,
     },
+    /// Asks for an [`Event::Turn`] now: something may look different than when it was last counted.
+    Count,
     /// Ends the call.
     Close,
 }
@@ -247,7 +249,7 @@ pub enum Event {
     Capture(CaptureEvent),
     /// What presentation says.
     Present(PresentEvent),
-    /// The counters, at every turn of the loop.
+    /// The counters, at every turn of the loop, and as soon as a track is played by other keys or rules.
     Turn(Box<Counts>),
 }
 

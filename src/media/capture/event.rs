@@ -2,7 +2,7 @@
 
 //! What a capture tells its call, and what it measures.
 
-use std::fmt;
+use std::{fmt, time::Instant};
 
 use roomseal_e2ee::{Codec, PREFIX_LEN};
 
@@ -98,6 +98,8 @@ pub struct TrackStats {
     pub sealed: u64,
     /// Frames that left clear, in mode *clear*; part of `frames`.
     pub clear: u64,
+    /// When a frame last left clear.
+    pub clear_at: Option<Instant>,
     /// Encoded frames dropped in mode *hold*.
     pub held: u64,
     /// Encoded frames that could not be sealed and were dropped.

@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use gst::prelude::*;
@@ -46,8 +46,8 @@ pub(super) struct Track {
     /// is ever sent as one of the other.
     local: AtomicU32,
     line: Mutex<Option<Line>>,
-    /// Counters of lines that are gone.
-    retired: Mutex<EncryptCounters>,
+    /// Of lines that are gone.
+    retired: Mutex<Retired>,
     gate: Mutex<Gate>,
     muted: AtomicBool,
     /// When the source last gave something, in milliseconds of the shared clock plus one; 0: never
@@ -69,6 +69,13 @@ struct Gate {
     line_caps: Option<gst::Caps>,
     /// The size last asked for, of which line.
     applied: Option<(u64, (u32, u32))>,
+}
+
+/// What lines that are gone have counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Retired {
+    counters: EncryptCounters,
+    clear_at: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -97,7 +104,7 @@ impl Track {
             local: AtomicU32::new(outlet.local.0),
             outlet,
             line: Mutex::new(None),
-            retired: Mutex::new(EncryptCounters::default()),
+            retired: Mutex::default(),
             gate: Mutex::new(Gate {
                 limits,
                 pacer: Pacer::default(),
@@ -254,9 +261,9 @@ impl Track {
         };
         let seal = line.seal.clone();
         drop(line);
-        let counters = seal.counters();
         let mut retired = lock(&self.retired);
-        *retired = sum(*retired, counters);
+        retired.counters = sum(retired.counters, seal.counters());
+        retired.clear_at = retired.clear_at.max(seal.clear_at());
     }
 
     pub(super) fn seal_with(&self, index: KeyIndex, key: &FrameKey) {
@@ -387,16 +394,20 @@ impl Track {
     }
 
     pub(super) fn stats(&self, codec: Codec) -> TrackStats {
-        let (codec, encoder, counters, iv) = match lock(&self.line).as_ref() {
+        // Read first: a frame is sealed before it is handed on, and must not seem to be handed on unsealed.
+        let frames = self.outlet.counts.frames.load(Ordering::Relaxed);
+        let (codec, encoder, counters, clear_at, iv) = match lock(&self.line).as_ref() {
             Some(line) => (
                 line.codec(),
                 Some(line.encoder_name().to_owned()),
                 line.seal.counters(),
+                line.seal.clear_at(),
                 line.seal.iv_prefix().zip(line.seal.iv_counter()),
             ),
-            None => (codec, None, EncryptCounters::default(), None),
+            None => (codec, None, EncryptCounters::default(), None, None),
         };
-        let counters = sum(*lock(&self.retired), counters);
+        let retired = *lock(&self.retired);
+        let counters = sum(retired.counters, counters);
         let measured = lock(&self.measured);
         let counts = &self.outlet.counts;
         TrackStats {
@@ -408,9 +419,10 @@ impl Track {
             switched_off: None,
             offered: counts.offered.load(Ordering::Relaxed),
             encoded: counts.encoded.load(Ordering::Relaxed),
-            frames: counts.frames.load(Ordering::Relaxed),
+            frames,
             sealed: counters.sealed,
             clear: counters.clear,
+            clear_at: retired.clear_at.max(clear_at),
             held: counters.held,
             dropped: counters.dropped,
             iv,

@@ -2,7 +2,11 @@
 
 //! What is shown where, and what the presentation reports.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use roomseal_e2ee::{Codec, Verdict};
 
@@ -196,6 +200,8 @@ pub struct TrackStats {
     pub decoded: u64,
     /// Size of the newest decoded picture.
     pub size: Option<Size>,
+    /// When a frame was last played clear.
+    pub passed_clear_at: Option<Instant>,
     /// Time since a frame last opened.
     pub opened_ago: Option<Duration>,
     /// How often its decoder had to be replaced.
@@ -209,6 +215,12 @@ pub struct TrackStats {
 pub enum PresentEvent {
     /// The sender of this track should send a key frame. Sent at most twice a second per track.
     KeyFrameWanted {
+        /// The track.
+        sid: String,
+    },
+    /// A frame of a track opened or passed as clear, the first by the keys or rules that it has now.
+    /// Told at once.
+    FirstPassed {
         /// The track.
         sid: String,
     },

@@ -213,6 +213,13 @@ impl Feed {
         ago(&self.decoded_at)
     }
 
+    /// Tells that a frame passed, the first by the keys or rules of the moment.
+    pub(super) fn tell_passed(&self) {
+        (self.events)(PresentEvent::FirstPassed {
+            sid: self.sid.clone(),
+        });
+    }
+
     fn send_key_frame_request(&self) {
         (self.events)(PresentEvent::KeyFrameWanted {
             sid: self.sid.clone(),

@@ -15,6 +15,7 @@ use super::pipeline::{Running, chain, forward_key_frame_requests, sink, source};
 use super::state::Watch;
 use crate::clock;
 use crate::elements::FrameDecrypt;
+use crate::elements::framedecrypt::TrackVerdict;
 
 /// Sealed frames that may wait: some seconds of sound, more of video.
 const MOST_WAITING: u64 = 200;
@@ -66,7 +67,21 @@ impl Track {
             ],
         )?;
         forward_key_frame_requests(&input, &feed);
-        let running = Running::start(pipeline, what, failed)?;
+        let said = {
+            let feed = Arc::downgrade(&feed);
+            let passed = [TrackVerdict::Opened, TrackVerdict::Clear].map(TrackVerdict::name);
+            move |said: &gst::StructureRef| {
+                if said.name() == "roomseal-framedecrypt"
+                    && said
+                        .get::<&str>("verdict")
+                        .is_ok_and(|it| passed.contains(&it))
+                    && let Some(feed) = feed.upgrade()
+                {
+                    feed.tell_passed();
+                }
+            }
+        };
+        let running = Running::start_listening(pipeline, what, failed, said)?;
         let track = Self {
             id,
             spec,
@@ -107,6 +122,7 @@ impl Track {
             state: self.state(),
             decoded: self.feed.decoded_count(),
             size: self.feed.size(),
+            passed_clear_at: self.decrypt.passed_clear_at(),
             opened_ago: self.feed.opened_ago(),
             decoder_restarts: self.restarts.load(Ordering::Relaxed),
             skipped: self.feed.skipped_count(),

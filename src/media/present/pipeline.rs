@@ -25,6 +25,16 @@ impl Running {
         Self::start_at(gst::ClockTime::ZERO, pipeline, what, failed)
     }
 
+    /// The same; `said` hears what its elements post, on streaming threads too.
+    pub(super) fn start_listening(
+        pipeline: gst::Pipeline,
+        what: &str,
+        failed: impl Fn(String) + Send + Sync + 'static,
+        said: impl Fn(&gst::StructureRef) + Send + Sync + 'static,
+    ) -> Result<Self, PresentError> {
+        Self::run(gst::ClockTime::ZERO, pipeline, what, failed, said)
+    }
+
     /// The same, for a pipeline whose time begins at `begin` on the shared clock. One that mixes
     /// produces everything from the beginning of its time, be that hours ago.
     pub(super) fn start_at(
@@ -32,6 +42,16 @@ impl Running {
         pipeline: gst::Pipeline,
         what: &str,
         failed: impl Fn(String) + Send + Sync + 'static,
+    ) -> Result<Self, PresentError> {
+        Self::run(begin, pipeline, what, failed, |_| {})
+    }
+
+    fn run(
+        begin: gst::ClockTime,
+        pipeline: gst::Pipeline,
+        what: &str,
+        failed: impl Fn(String) + Send + Sync + 'static,
+        said: impl Fn(&gst::StructureRef) + Send + Sync + 'static,
     ) -> Result<Self, PresentError> {
         clock::join(&pipeline);
         let shared = pipeline.base_time().unwrap_or_default();
@@ -59,6 +79,11 @@ impl Running {
                         pipeline.call_async(|pipeline| {
                             let _ = pipeline.recalculate_latency();
                         });
+                    }
+                }
+                gst::MessageView::Element(element) => {
+                    if let Some(structure) = element.structure() {
+                        said(structure);
                     }
                 }
                 _ => {}

@@ -90,6 +90,10 @@ impl FrameDecrypt {
         self.state().verdict()
     }
 
+    pub(super) fn passed_clear_at(&self) -> Option<Instant> {
+        self.state().passed_clear_at()
+    }
+
     pub(super) fn counters(&self) -> DecryptCounters {
         self.state().counters()
     }

@@ -25,8 +25,9 @@
 //!
 //! When what happens to frames changes, an element message `roomseal-framedecrypt` is posted:
 //! `verdict` is the name of a [`TrackVerdict`], `opened` and `refused` count frames, `reason` says it
-//! in words. The first of each kind is posted at once, repetitions twice a second at most. A stream
-//! that ends without one frame opened ends with a warning.
+//! in words. The first of each kind is posted at once, and so is the first frame that passes by new keys or
+//! rules; repetitions twice a second at most. A stream that ends without one frame opened ends with a
+//! warning.
 //!
 //! # Log
 //!
@@ -234,6 +235,11 @@ impl FrameDecrypt {
     /// What happened to the newest frame; none before the first.
     pub fn verdict(&self) -> Option<TrackVerdict> {
         self.imp().verdict()
+    }
+
+    /// When a frame last passed as clear.
+    pub fn passed_clear_at(&self) -> Option<std::time::Instant> {
+        self.imp().passed_clear_at()
     }
 
     /// What happened to the frames so far.

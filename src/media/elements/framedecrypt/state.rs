@@ -31,6 +31,7 @@ pub(super) struct State {
     openers: Vec<(Codec, Opener)>,
     /// What openers cannot count.
     counters: DecryptCounters,
+    passed_clear_at: Option<Instant>,
     verdict: Option<TrackVerdict>,
     /// The newest frame was clear beyond doubt.
     clear_before: bool,
@@ -77,6 +78,7 @@ impl Default for State {
             peer_confirmed: false,
             openers: Vec::new(),
             counters: DecryptCounters::default(),
+            passed_clear_at: None,
             verdict: None,
             clear_before: false,
             picture: Picture::Broken { since: None },
@@ -94,6 +96,7 @@ impl State {
         for (_, opener) in &mut self.openers {
             *opener.keys() = self.keys.clone();
         }
+        self.notices.forget_passed();
     }
 
     pub(super) fn mode(&self) -> OpenMode {
@@ -189,6 +192,9 @@ impl State {
             opened
         };
         self.verdict = Some(verdict);
+        if verdict == TrackVerdict::Clear {
+            self.passed_clear_at = Some(now);
+        }
         let (frame, key_unit) = match frame {
             Some(frame) => self.admit(frame, came),
             None => (None, self.refuse(verdict, came)),
@@ -204,6 +210,10 @@ impl State {
 
     pub(super) fn verdict(&self) -> Option<TrackVerdict> {
         self.verdict
+    }
+
+    pub(super) fn passed_clear_at(&self) -> Option<Instant> {
+        self.passed_clear_at
     }
 
     pub(super) fn replay_is_bounded(&self) -> Option<bool> {
@@ -378,6 +388,14 @@ impl Notices {
         self.said = Some(verdict);
         self.last = Some(now);
         true
+    }
+
+    /// Posts the next frame that passes as if none had before.
+    fn forget_passed(&mut self) {
+        let refused =
+            |said: &TrackVerdict| !matches!(said, TrackVerdict::Opened | TrackVerdict::Clear);
+        self.before.retain(refused);
+        self.said = self.said.filter(refused);
     }
 }
 

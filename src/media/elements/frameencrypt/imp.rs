@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex, MutexGuard};
+use std::time::Instant;
 
 use gst::glib;
 use gst::prelude::*;
@@ -74,6 +75,10 @@ impl FrameEncrypt {
 
     pub(super) fn iv_counter(&self) -> Option<u32> {
         self.state().iv_counter()
+    }
+
+    pub(super) fn clear_at(&self) -> Option<Instant> {
+        self.state().clear_at
     }
 
     pub(super) fn counters(&self) -> EncryptCounters {

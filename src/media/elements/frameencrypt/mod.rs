@@ -146,6 +146,12 @@ impl FrameEncrypt {
         self.imp().iv_counter()
     }
 
+    /// When a frame last left as it was. None does after [`FrameEncrypt::set_mode`] has returned with
+    /// another mode than *clear*.
+    pub fn clear_at(&self) -> Option<std::time::Instant> {
+        self.imp().clear_at()
+    }
+
     /// What happened to the frames so far.
     pub fn counters(&self) -> EncryptCounters {
         self.imp().counters()

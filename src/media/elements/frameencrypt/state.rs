@@ -21,6 +21,7 @@ use crate::elements::{avc, caps, digest};
 pub(super) struct State {
     pub(super) mode: SealMode,
     pub(super) counters: EncryptCounters,
+    pub(super) clear_at: Option<Instant>,
     key: Option<(KeyIndex, FrameKey)>,
     /// Made with the first caps and kept over restarts, so that its IVs go on.
     stream: Option<Stream>,
@@ -75,6 +76,7 @@ impl Default for State {
         Self {
             mode: SealMode::default(),
             counters: EncryptCounters::default(),
+            clear_at: None,
             key: None,
             stream: None,
             said: None,
@@ -211,6 +213,9 @@ impl State {
             (Some(_), _) => &mut self.counters.dropped,
         };
         *counter += 1;
+        if (dropped, self.mode) == (None, SealMode::Clear) {
+            self.clear_at = Some(Instant::now());
+        }
     }
 
     /// What is new about the stream, if anything is.
