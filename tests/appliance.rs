@@ -231,6 +231,17 @@ impl Appliance {
         within: Duration,
         find: impl Fn(&Status) -> Option<T>,
     ) -> T {
+        self.moment_since(since, what, within, find).1
+    }
+
+    /// As [`Appliance::wait_since`]; also says when the status came.
+    pub fn moment_since<T>(
+        &self,
+        since: Instant,
+        what: &str,
+        within: Duration,
+        find: impl Fn(&Status) -> Option<T>,
+    ) -> (Instant, T) {
         let deadline = Instant::now() + within;
         let mut statuses = self
             .seen
@@ -239,9 +250,9 @@ impl Appliance {
             .unwrap_or_else(PoisonError::into_inner);
         let mut looked = statuses.partition_point(|(at, _)| *at < since);
         loop {
-            while let Some((_, status)) = statuses.get(looked) {
+            while let Some((at, status)) = statuses.get(looked) {
                 if let Some(found) = find(status) {
-                    return found;
+                    return (*at, found);
                 }
                 looked += 1;
             }

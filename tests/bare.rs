@@ -72,11 +72,22 @@ struct State {
     done: bool,
     /// Identity and source by track sid.
     tracks: HashMap<String, (String, TrackSource)>,
-    frames: HashMap<String, Vec<Vec<u8>>>,
+    frames: HashMap<String, Vec<Arrived>>,
     /// Identity and text of every message on the meeting's own topic.
     said: Vec<(String, String)>,
+    /// What the room's metadata have been, the newest last.
+    metadata: Vec<String>,
     sif_trailer: Vec<u8>,
     refusals: Vec<String>,
+}
+
+/// A frame, and when it came.
+#[derive(Debug, Clone)]
+pub struct Arrived {
+    /// When.
+    pub at: Instant,
+    /// As it came over the wire.
+    pub frame: Frame,
 }
 
 impl Bare {
@@ -150,7 +161,29 @@ impl Bare {
         self.wait(&what, within, |state| {
             of(state).is_some_and(|frames| frames.len() >= count)
         });
-        of(&self.received.lock()).expect("they were there a moment ago")
+        let arrived = of(&self.received.lock()).expect("they were there a moment ago");
+        arrived.into_iter().map(|it| it.frame.bytes).collect()
+    }
+
+    /// All frames so far of all tracks, by whose they are.
+    pub fn arrived(&self) -> Vec<(String, TrackSource, Vec<Arrived>)> {
+        let state = self.received.lock();
+        let tracks = state.tracks.iter();
+        tracks
+            .filter_map(|(sid, (identity, source))| {
+                Some((identity.clone(), *source, state.frames.get(sid)?.clone()))
+            })
+            .collect()
+    }
+
+    /// What the room's metadata have been so far, the newest last.
+    pub fn metadata(&self) -> Vec<String> {
+        self.received.lock().metadata.clone()
+    }
+
+    /// Every message on the meeting's own topic so far: from whom, and its text.
+    pub fn said(&self) -> Vec<(String, String)> {
+        self.received.lock().said.clone()
     }
 
     /// Waits for a message on the meeting's own topic that `accept` takes, and returns its text.
@@ -299,8 +332,12 @@ async fn take_part(
                     received.note(&info.others);
                     received.change(|state| {
                         state.sif_trailer = info.sif_trailer.clone();
+                        state.metadata.push(info.room.metadata.clone());
                         state.joined = true;
                     });
+                }
+                Some(Event::Room(room)) => {
+                    received.change(|state| state.metadata.push(room.metadata));
                 }
                 Some(Event::Participants(participants)) => received.note(&participants),
                 Some(Event::TrackPublished { .. }) => {
@@ -386,11 +423,22 @@ fn connect(
     };
     let events = move |event| match event {
         TransportEvent::Frame { sid, buffer } => {
-            let bytes = buffer
-                .map_readable()
-                .expect("system memory is readable")
-                .to_vec();
-            received.change(|state| state.frames.entry(sid.to_string()).or_default().push(bytes));
+            let frame = Frame {
+                bytes: buffer
+                    .map_readable()
+                    .expect("system memory is readable")
+                    .to_vec(),
+                key: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT),
+            };
+            let at = Instant::now();
+            let arrived = Arrived { at, frame };
+            received.change(|state| {
+                state
+                    .frames
+                    .entry(sid.to_string())
+                    .or_default()
+                    .push(arrived)
+            });
         }
         // The loop has ended: nobody is interested any more.
         other => drop(to_self.send(Turn::Transport(other))),

@@ -24,3 +24,4 @@ pub mod process;
 pub mod proxy;
 pub mod relay;
 pub mod sdk;
+pub mod toggle;

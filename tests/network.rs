@@ -162,6 +162,38 @@ impl Namespace {
         }
     }
 
+    /// From now on it loses so many percent of the UDP packets that come to it, at random; handshakes of DTLS are spared.
+    pub fn drop_udp(&self, percent: u8) {
+        let rules = format!(
+            "add table inet loss; add chain inet loss in {{ type filter hook input priority 0; }}; \
+             add rule inet loss in meta l4proto udp @th,64,8 != 20-22 numgen random mod 100 < {percent} counter drop"
+        );
+        self.nft(&rules);
+    }
+
+    /// How many packets [`Namespace::drop_udp`] has lost so far.
+    pub fn dropped(&self) -> u64 {
+        let listed = self.nft("list chain inet loss in");
+        let counted = listed.split("counter packets ").nth(1);
+        counted
+            .and_then(|rest| rest.split(' ').next()?.parse().ok())
+            .unwrap_or_else(|| panic!("nft counts in other words: {listed}"))
+    }
+
+    fn nft(&self, rules: &str) -> String {
+        let output = self
+            .command("nft")
+            .arg(rules)
+            .output()
+            .expect("iproute2 is installed by `make setup`");
+        assert!(
+            output.status.success(),
+            "nft {rules}: {}(nftables is installed by `make setup`)",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// Gives it one more address, with `/24`.
     pub fn add_address(&self, address: Ipv4Addr) {
         self.must(&format!("address add {address}/24 dev {}", Self::INTERFACE));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What sealing costs the box: processor time of the publish pipeline with and without it, time inside the sealing
-//! elements, and how long the box takes from its start to the first sealed frame at somebody else.
+//! elements, how long the box takes from its start to the first sealed frame at somebody else, and a press of its button
+//! to the last participant.
 //!
 //! `make bench` runs it. Numbers are of the machine it runs on, with whatever else runs there.
 
@@ -21,6 +22,7 @@ use roomseal_media::elements::{FrameEncrypt, SealMode};
 use roomseal_tests::appliance::{Start, track};
 use roomseal_tests::footage;
 use roomseal_tests::livekit::Server;
+use roomseal_tests::toggle::{Together, Took, percentile, summary};
 use rustix::time::{ClockId, clock_gettime};
 
 const PAIRS: usize = 20;
@@ -29,6 +31,8 @@ const HEIGHT: usize = 272;
 /// The clip is this long; sound is cut to fit.
 const SECONDS: usize = 10;
 const STARTS: usize = 5;
+const PARTICIPANTS: usize = 8;
+const PRESSES: usize = 30;
 
 fn main() {
     // Cargo runs benches with `--bench`; `cargo test --benches` without: then this only has to compile.
@@ -38,7 +42,11 @@ fn main() {
     gst::init().unwrap();
     roomseal_media::plugin_register_static().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let met = [publish_pipeline(folder.path()), start_of_the_box()];
+    let met = [
+        publish_pipeline(folder.path()),
+        start_of_the_box(),
+        presses(folder.path()),
+    ];
     if met.contains(&false) {
         std::process::exit(1);
     }
@@ -288,4 +296,31 @@ fn start_of_the_box() -> bool {
         }
     );
     spread.median <= 1.0
+}
+
+/// Whether the targets are met.
+fn presses(folder: &Path) -> bool {
+    let server = Server::on_loopback();
+    let together = Together::meet(&server, folder, "presses", PARTICIPANTS);
+    let (mut on, mut off) = (Vec::new(), Vec::new());
+    for _ in 0..PRESSES {
+        off.push(together.turn_off());
+        on.push(together.turn_on());
+    }
+    together.part();
+    println!(
+        "the button of a box among {PARTICIPANTS} participants who send 320 x 180 at 10/s and sound"
+    );
+    println!("  {}", summary("on", &on));
+    println!("  {}", summary("off, from the end of the countdown", &off));
+    let slowest = |of: fn(&Took) -> Duration| {
+        let values = [&on, &off].map(|took| took.iter().map(of).collect::<Vec<_>>());
+        values.iter().map(|values| percentile(values, 95)).max()
+    };
+    let known = slowest(|took| took.known) <= Some(Duration::from_millis(150));
+    let shown = slowest(|took| took.shown) <= Some(Duration::from_millis(500));
+    let word = |met| if met { "met" } else { "MISSED" };
+    println!("  target p95 known to all <= 150 ms      {}", word(known));
+    println!("  target p95 shown by the last <= 500 ms {}", word(shown));
+    known && shown
 }

@@ -3,16 +3,20 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
+mod again;
 mod bad_input;
 mod codec;
 mod control;
+mod dark;
 mod faults;
 // Half a minute of meeting that shows something about the SDK, not about the box: not for every run.
 #[cfg(feature = "full")]
 mod h264;
 mod hostile;
+mod hosts;
 mod keyless;
 mod lies;
+mod loss;
 mod page;
 mod panel;
 // Looks at each state for a while: for those who change the page.
@@ -24,6 +28,7 @@ mod sdk;
 mod sealed;
 mod secrecy;
 mod terminal;
+mod toggle;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};

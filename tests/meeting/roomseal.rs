@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A Roomseal meeting on a plain LiveKit server: a host's box, and guests by its links.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -9,28 +8,18 @@ use std::time::{Duration, Instant};
 use roomseal_tests::appliance::{Appliance, Start};
 use roomseal_tests::livekit::Server;
 use roomseal_tests::places;
+use roomseal_tests::toggle::{Button, Links};
 
 use crate::{SOON, one_at_a_time, talking_clip};
 
 /// Makes a meeting in `folder` and gives the links of host and guests.
 pub(crate) fn new_meeting(folder: &Path, room: &str, more: &[&str]) -> (PathBuf, PathBuf) {
-    let made = Command::new(places::built("roomseal"))
-        .args(["new-meeting", "--room", room, "--into"])
-        .arg(folder)
-        .args(["--origin", "https://meet.example.org"])
-        .args(more)
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{made:?}");
-    let said = String::from_utf8_lossy(&made.stdout);
-    assert!(!said.contains("#k="), "a secret was printed: {said}");
-    (folder.join("host.link"), folder.join("guest.link"))
+    let links = Links::make(folder, room, &[], more);
+    (folder.join("host.link"), links.guest)
 }
 
 pub(crate) fn start(command: &'static str, identity: &'static str, link: &Path) -> Start<'static> {
-    Start::new(command, identity)
-        .without_key()
-        .with(["--link-file", link.to_str().unwrap()])
+    Links::member(command, identity, link)
 }
 
 pub(crate) fn wait_for_shield(of: &Appliance, since: Instant, state: &str) -> Duration {
@@ -141,13 +130,7 @@ fn a_host_turns_encryption_on_in_the_running_meeting_and_everybody_follows() {
     assert!(!done && said.contains("at the box"), "{said}");
 
     // The button of the simulated panel: held, it is announced to everybody; any host's press ends the countdown.
-    let button = |word: &str| {
-        let mut key = std::fs::OpenOptions::new()
-            .append(true)
-            .open(panel.join("button"))
-            .unwrap();
-        writeln!(key, "{word}").unwrap();
-    };
+    let button = Button::of(&panel);
     let announced = |since: Instant| {
         for member in [&host, &guest] {
             member.wait_since(since, "announcement that it goes off", SOON, |status| {
@@ -156,16 +139,14 @@ fn a_host_turns_encryption_on_in_the_running_meeting_and_everybody_follows() {
             });
         }
     };
-    let held = Instant::now();
-    button("hold");
+    let held = button.hold();
     announced(held);
-    button("press");
+    button.press();
     host.wait_since(held, "end of the countdown", SOON, |status| {
         let newest = status.happenings.last()?;
         newest.text.contains("stays on").then_some(())
     });
-    let held = Instant::now();
-    button("hold");
+    let held = button.hold();
     announced(held);
     for member in [&host, &guest] {
         let took = wait_for_shield(member, held, "open");
@@ -181,8 +162,7 @@ fn a_host_turns_encryption_on_in_the_running_meeting_and_everybody_follows() {
         "{:?}",
         held.elapsed()
     );
-    let again = Instant::now();
-    button("press");
+    let again = button.press();
     for member in [&host, &guest] {
         wait_for_shield(member, again, "sealed");
     }
