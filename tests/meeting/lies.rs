@@ -176,6 +176,19 @@ fn never_clear(member: &Appliance) {
     }
 }
 
+/// Since then no frame left this box clear, and the shield did not say that encryption is off.
+fn never_clear_since(member: &Appliance, since: Instant) {
+    let statuses = member.statuses();
+    let clear = |status: &Status| -> u64 { status.local_tracks.iter().map(|t| t.clear).sum() };
+    let after: Vec<_> = statuses.iter().filter(|(at, _)| *at > since).collect();
+    let (_, first) = after.first().expect("counters move all the time");
+    for (_, status) in &after {
+        // What a track that was made anew has counted is less.
+        assert!(clear(status) <= clear(first), "{:?}", status.local_tracks);
+        assert_ne!(status.shield.state, "open", "{:?}", status.shield);
+    }
+}
+
 fn sealed_frames(status: &Status) -> u64 {
     status.local_tracks.iter().map(|track| track.sealed).sum()
 }

@@ -548,6 +548,23 @@ fn clear_frames_stop_while_somebody_follows_what_is_not_known_here() {
 }
 
 #[test]
+fn an_off_that_was_replaced_does_not_come_back_with_those_who_still_follow_it() {
+    let mut world = World::of_three(link(false), 1);
+    world.press("host");
+    // Alice is told of it, and from then on hears only those who have not heard.
+    pass_keeping(&mut world, 1, |message| {
+        message.from == "host" && message.to == "alice" && !is_confirm(message)
+    });
+    assert_eq!(world.e2ee("alice"), Some(E2ee::On));
+    pass_keeping(&mut world, 12, |message| {
+        message.from != "host" && message.to != "host" && is_confirm(message)
+    });
+    assert_eq!(world.e2ee("bob"), Some(E2ee::Off));
+    assert_eq!(world.e2ee("alice"), Some(E2ee::On));
+    assert_eq!(world.sides["alice"].sending, Sending::Sealed);
+}
+
+#[test]
 fn company_alone_takes_nobody_from_on_to_off() {
     let mut world = World::of_three(link(false), 1);
     world.press("host");

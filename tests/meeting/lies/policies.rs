@@ -14,9 +14,9 @@ use roomseal_tests::bare::Bare;
 use roomseal_tests::livekit::Server;
 
 use super::service::{Liar, Lies};
-use super::{Links, never_clear, wait_for_sealed};
+use super::{Links, never_clear_since, wait_for_sealed};
 #[cfg(feature = "full")]
-use super::{NAMED, sealed_frames, wait_for_reason};
+use super::{NAMED, never_clear, sealed_frames, wait_for_reason};
 use crate::roomseal::{ask, wait_for_shield};
 use crate::{SOON, one_at_a_time};
 
@@ -72,21 +72,11 @@ fn policies_that_are_stripped_forged_or_of_another_session_take_nobody_out_of_th
     let (metadata, session) = earlier_session(&links);
     let old = read_metadata(&metadata).unwrap();
 
+    // Alice is told the session of then, and its metadata, in which the host says off.
     let server = Server::on_loopback();
     let began = Instant::now();
     let host = links.host(&server);
     let bob = links.bob(&server);
-    for member in [&host, &bob] {
-        wait_for_shield(member, began, "open");
-    }
-    let pressed = Instant::now();
-    let (done, said) = ask(&host, &["e2ee", "on"]);
-    assert!(done, "{said}");
-    for member in [&host, &bob] {
-        wait_for_shield(member, pressed, "sealed");
-    }
-
-    // Alice is told the session of then, and its metadata, in which the host says off.
     let liar = Liar::before(
         &server,
         Lies {
@@ -95,28 +85,35 @@ fn policies_that_are_stripped_forged_or_of_another_session_take_nobody_out_of_th
             ..Lies::default()
         },
     );
-    let joined = Instant::now();
     let alice = links.alice(&liar, &server);
-    wait_for_shield(&alice, joined, "sealed");
-    assert!(liar.truth(|truth| read_metadata(&truth.metadata).is_some()));
+    for member in [&host, &bob, &alice] {
+        wait_for_shield(member, began, "open");
+    }
+    let before = liar.truth(|truth| truth.metadata.clone());
+    let off = read_metadata(&before).expect("the host has written it");
+    let pressed = Instant::now();
+    let (done, said) = ask(&host, &["e2ee", "on"]);
+    assert!(done, "{said}");
+    for member in [&host, &bob, &alice] {
+        wait_for_shield(member, pressed, "sealed");
+    }
+    let sealed = Instant::now();
 
-    // The same again in the running meeting, by somebody with a token, and as metadata; then forged, then none at all.
+    // The earlier session again in the running meeting, and the epoch before, by somebody with a token and as metadata;
+    // then what is forged, then none at all.
     let eve = Bare::join(&server.url(), &server.token("eve", "rewound"), Vec::new());
-    eve.say(&old);
-    eve.say(&read_metadata(&forged("rewound")).unwrap());
-    for metadata in [
-        metadata.as_str(),
-        &forged("rewound"),
-        "",
-        "{\"roomseal\":7}",
-    ] {
+    let forged = forged("rewound");
+    for text in [&old, &off, &read_metadata(&forged).unwrap()] {
+        eve.say(text);
+    }
+    for metadata in [&metadata, &before, &forged, "", "{\"roomseal\":7}"] {
         liar.lie(|lies| lies.metadata = Some(metadata.to_owned()));
         liar.repeat_room();
         wait_for_sealed(&alice, 20);
     }
 
     // And after a resume.
-    liar.lie(|lies| lies.metadata = Some(metadata.clone()));
+    liar.lie(|lies| lies.metadata = Some(before.clone()));
     let cut = Instant::now();
     liar.connections().cut();
     alice.wait_since(cut, "notice of the loss", SOON, |status| {
@@ -128,12 +125,12 @@ fn policies_that_are_stripped_forged_or_of_another_session_take_nobody_out_of_th
         (status.connection == Connection::Joined).then_some(())
     });
     liar.repeat_room();
-    eve.say(&old);
+    eve.say(&off);
     wait_for_sealed(&alice, 100);
     for member in [&alice, &host, &bob] {
         wait_for_shield(member, Instant::now(), "sealed");
+        never_clear_since(member, sealed);
     }
-    never_clear(&alice);
 }
 
 #[cfg(feature = "full")]
