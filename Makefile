@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # One clock for all that a target runs.
 export ROOMSEAL_STARTED := $(shell date +%s)
-.PHONY: help run test test-full bench setup fmt lint doc deny clean
+.PHONY: help run test test-full mutants bench setup fmt lint doc deny clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \2/p' Makefile | sed 's/^  make \([a-z-]*\) /  make \1\t/' | expand -t 18
@@ -20,6 +20,9 @@ test: ## set up, and run every check that fits into 40 minutes on two cores
 test-full: ## as test, and all that takes longer; names the commit it ran on
 	@.ci/setup
 	@.ci/test full
+
+mutants: ## take one guard after the other out of a copy, and see the tests notice
+	@.ci/mutants
 
 bench: ## set up, and measure sealing, opening and what they cost the box
 	@.ci/setup
