@@ -176,6 +176,8 @@ struct Inside {
     differs: BTreeMap<String, Duration>,
     /// Bots that the service was asked to put out.
     removed: BTreeSet<String>,
+    /// When those were last told the chain who say what does not authenticate.
+    strangers: BTreeMap<String, Duration>,
     metadata: String,
     /// The policies in them; known only where this member is a host.
     shown: BTreeSet<PolicyHash>,
@@ -434,6 +436,7 @@ impl Inside {
             hidden: Hidden::default(),
             differs: BTreeMap::new(),
             removed: BTreeSet::new(),
+            strangers: BTreeMap::new(),
             metadata: String::new(),
             shown: BTreeSet::new(),
             wrote: None,

@@ -124,18 +124,26 @@ impl Meeting {
         let Some(secret) = &self.settings.secret else {
             return false;
         };
-        let differs = |policy: &Policy| {
-            secret.check_value(policy.nonce().as_bytes()) != *policy.check().as_bytes()
+        let somebody = || {
+            self.inside
+                .as_ref()
+                .is_some_and(|inside| inside.roster.iter().next().is_some())
+        };
+        self.fits(secret) == Some(false) && (self.policy().is_some() || somebody())
+    }
+
+    /// Whether a host has this secret: as the followed policy says, else as one of those that are known does. `None`
+    /// where no policy is known, and nobody can say.
+    pub fn fits(&self, secret: &Secret) -> Option<bool> {
+        let same = |policy: &Policy| {
+            secret.check_value(policy.nonce().as_bytes()) == *policy.check().as_bytes()
         };
         match self.policy() {
-            Some(policy) => differs(policy),
+            Some(policy) => Some(same(policy)),
             None => {
-                let somebody = self
-                    .inside
-                    .as_ref()
-                    .is_some_and(|inside| inside.roster.iter().next().is_some());
                 let chains = self.follow.chains();
-                somebody && !chains.is_empty() && chains.iter().all(|chain| differs(chain.head()))
+                let known = !chains.is_empty();
+                known.then(|| chains.iter().any(|chain| same(chain.head())))
             }
         }
     }

@@ -11,6 +11,7 @@ use super::{Event, Meeting, OwnTrack, Sent};
 use crate::action::{Action, Announcement, Sending};
 use crate::confirm::Confirm;
 use crate::member::{Member, Taken};
+use crate::nonces::PERIOD;
 use crate::roster::Participant;
 
 /// A service may announce more; they are not played.
@@ -100,6 +101,7 @@ impl Meeting {
             } else {
                 inside.arrived.remove(&identity);
                 inside.removed.remove(&identity);
+                inside.strangers.remove(&identity);
                 inside.dirty |= inside.members.get(&identity).is_some();
                 inside.members.left(&identity);
             }
@@ -168,13 +170,11 @@ impl Meeting {
                 let _refused = self.follow.vouch(text, inside.nonces.iter());
             }
             MessageKind::Other => {
-                let confirm = self
-                    .settings
-                    .secret
-                    .as_ref()
-                    .and_then(|secret| Confirm::read(text, from, secret));
-                if let Some(confirm) = confirm {
-                    self.listen_confirm(confirm, now, actions, said);
+                let secret = self.settings.secret.as_ref();
+                match secret.map(|secret| Confirm::read(text, from, secret)) {
+                    Some(Some(confirm)) => self.listen_confirm(confirm, now, actions, said),
+                    Some(None) => self.teach_stranger(from, now, said),
+                    None => {}
                 }
             }
         }
@@ -286,6 +286,28 @@ impl Meeting {
         }));
         // From on to off it comes by a host's word to itself only.
         self.vouch_to(from, said);
+    }
+
+    /// Whoever says something that does not authenticate may have another secret. The chain tells it so: without, it would
+    /// wait for a host for ever.
+    fn teach_stranger(&mut self, from: &str, now: Duration, said: &mut Vec<Action>) {
+        let chain = self.follow.chain();
+        let Some(messages) = chain.map(|chain| chain.messages(MOST_MESSAGE)) else {
+            return;
+        };
+        let Some(inside) = &mut self.inside else {
+            return;
+        };
+        let taught = inside.strangers.get(from);
+        let lately = taught.is_some_and(|at| now.saturating_sub(*at) < PERIOD);
+        if lately || !inside.arrived.contains_key(from) {
+            return;
+        }
+        inside.strangers.insert(from.into(), now);
+        said.extend(messages.into_iter().map(|text| Action::Say {
+            to: alloc::vec![from.into()],
+            text,
+        }));
     }
 
     fn member(&mut self, identity: &str) -> Option<&mut Member> {

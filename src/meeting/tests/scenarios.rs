@@ -173,6 +173,24 @@ fn a_guest_presses_in_vain() {
 }
 
 #[test]
+fn who_has_another_secret_learns_it_from_the_others_where_the_metadata_say_nothing() {
+    let mut world = World::of_three(link(true), 1);
+    let right = Secret::new(world.link.secret);
+    // As where nobody may write them.
+    world.metadata.clear();
+    let settings = Settings {
+        secret: Some(Secret::new([66; 32])),
+        ..world.settings(None)
+    };
+    world.join_with("carol", settings);
+    world.pass(2);
+    assert_eq!(world.shield("carol"), Shield::WrongKey);
+    world.act("carol", Event::Secret(Some(right)));
+    world.pass(1);
+    all(&world, Sending::Sealed, Shield::Sealed);
+}
+
+#[test]
 fn a_wrong_secret_is_known_at_once_and_healed_within_a_second() {
     let mut world = World::of_three(link(true), 1);
     let right = Secret::new(world.link.secret);
