@@ -291,6 +291,8 @@ impl Running {
                 self.present.set_people(people);
             }
             Command::Speakers(identities) => self.present.set_active_speakers(identities),
+            Command::LookForCode(looks) => self.capture.look_for_code(looks),
+            Command::Overlay(overlay) => self.present.set_overlay(overlay),
             Command::Mute { kind, muted } => {
                 if let Some(local) = self.local_of(kind) {
                     self.capture.set_mute(local, muted);

@@ -9,7 +9,7 @@ use roomseal_e2ee::{Codec, FrameKey, KeyIndex, KeyRing};
 use crate::{
     capture::{CaptureEvent, TrackStats as LocalStats},
     elements::{OpenMode, OpenRules, SealMode},
-    present::{Person, PresentError, PresentEvent, TrackSource, TrackStats},
+    present::{Overlay, Person, PresentError, PresentEvent, TrackSource, TrackStats},
     transport::{
         IceServer, LocalTrackId, MediaKind, PublishTrack, Refusal, RemoteOffer, Target,
         TransportError, TransportStats,
@@ -125,6 +125,10 @@ pub enum Command {
     People(Vec<Member>),
     /// Identities of who speaks, loudest first.
     Speakers(Vec<String>),
+    /// Looks for a QR code in what the camera sees, or no longer.
+    LookForCode(bool),
+    /// Draws this over the picture; what is not renewed within a second is not shown.
+    Overlay(Overlay),
     /// Mutes or unmutes our sound or picture, whatever tracks carry it.
     Mute {
         /// Which.

@@ -6,6 +6,7 @@ use std::{fmt, time::Instant};
 
 use roomseal_e2ee::{Codec, PREFIX_LEN};
 
+use super::code::SeenCode;
 use crate::{
     budget::Limits,
     encoder::EncoderVerdict,
@@ -52,6 +53,8 @@ pub enum CaptureEvent {
         /// How it is now.
         state: SourceState,
     },
+    /// A QR code was held to the camera while one was looked for.
+    CodeSeen(SeenCode),
     /// Which encoder was taken and why the others were not; again when more is known.
     Encoders(Vec<EncoderVerdict>),
     /// The encoder that the board likes best, of those that work, is now one for another codec than

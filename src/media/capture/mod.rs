@@ -36,6 +36,7 @@
 mod camera;
 mod clip;
 mod clock_face;
+mod code;
 mod config;
 mod control;
 mod event;
@@ -62,6 +63,7 @@ use std::{
 
 use roomseal_e2ee::{Codec, FrameKey, KeyIndex};
 
+pub use code::SeenCode;
 pub use config::{AudioSource, CaptureConfig, VideoSource};
 pub use event::{CaptureEvent, SourceState, TrackStats};
 pub use line::OnFrame;
@@ -352,6 +354,15 @@ impl Capture {
             if let (MediaKind::Audio, Some(switch)) = (track.kind, &self.switch) {
                 switch.mute(muted);
             }
+        }
+    }
+
+    /// Looks for a QR code in what the camera sees from now on, or no longer; [`CaptureEvent::CodeSeen`] tells each that
+    /// is seen, about twice a second. A muted camera is not looked at.
+    pub fn look_for_code(&self, looks: bool) {
+        if let Some(track) = self.inner.track_of(MediaKind::Video) {
+            let on_event = Arc::clone(&self.inner.on_event);
+            track.look(looks.then_some(move |code| on_event(CaptureEvent::CodeSeen(code))));
         }
     }
 

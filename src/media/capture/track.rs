@@ -14,6 +14,7 @@ use gst::prelude::*;
 use roomseal_e2ee::{Codec, FrameKey, KeyIndex};
 
 use super::{
+    code::{Looker, SeenCode},
     control::Control,
     event::{SourceState, TrackStats},
     inlet::{Pacer, PictureShape, fit, plausible, with_framerate},
@@ -57,6 +58,8 @@ pub(super) struct Track {
     key_frame: Mutex<KeyFrameRequests>,
     bitrate: AtomicU32,
     measured: Mutex<Measured>,
+    /// Who looks for a code in the pictures, while one is wanted.
+    looker: Mutex<Option<Arc<Looker>>>,
 }
 
 /// What only the source's streaming thread changes, apart from the limits.
@@ -119,6 +122,20 @@ impl Track {
             key_frame: Mutex::new(KeyFrameRequests::default()),
             bitrate: AtomicU32::new(bitrate),
             measured: Mutex::new(Measured::default()),
+            looker: Mutex::default(),
+        }
+    }
+
+    /// Has the pictures looked at for a code, or no longer.
+    pub(super) fn look(&self, seen: Option<impl Fn(SeenCode) + Send + 'static>) {
+        let mut looker = lock(&self.looker);
+        match seen {
+            None => *looker = None,
+            Some(_) if looker.is_some() => {}
+            Some(seen) => match Looker::start(seen) {
+                Ok(started) => *looker = Some(Arc::new(started)),
+                Err(error) => tracing::warn!(%error, "no thread to read codes with"),
+            },
         }
     }
 
@@ -146,6 +163,12 @@ impl Track {
             .store(clock::now().mseconds() + 1, Ordering::Relaxed);
         if self.kind == MediaKind::Video && self.muted() {
             return;
+        }
+        if self.kind == MediaKind::Video {
+            let looker = lock(&self.looker).clone();
+            if let Some(looker) = looker {
+                looker.offer(sample);
+            }
         }
         let Some((buffer, caps)) = self.admit(sample, base) else {
             return;

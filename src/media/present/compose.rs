@@ -6,12 +6,14 @@
 //! moved, hidden and given to another participant, but never added or removed while it runs.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use gst::prelude::*;
 
 use super::config::{Display, PresentConfig, PresentError, TrackState};
 use super::label;
 use super::layout::{Rect, Size};
+use super::overlay::{self, Canvas};
 use super::pipeline::{Running, build_error, chain, count_from, make, source};
 use crate::clock;
 
@@ -42,6 +44,7 @@ pub(super) struct Composer {
     /// The same, then one for those not shown.
     captions: Vec<Caption>,
     size: Size,
+    header: u32,
     _running: Running,
 }
 
@@ -63,6 +66,7 @@ impl Composer {
     /// Starts showing (black, at first); `None` when there is nowhere to show.
     pub(super) fn start(
         config: &PresentConfig,
+        canvas: &Arc<Canvas>,
         failed: impl Fn(String) + Send + Sync + 'static,
     ) -> Result<Option<Self>, PresentError> {
         let what = "display";
@@ -87,7 +91,8 @@ impl Composer {
         let convert = make(what, "videoconvert")?;
         let mut row: Vec<&gst::Element> = vec![&compositor, &filter];
         row.extend(captions.iter().map(|caption| &caption.overlay));
-        row.extend([&convert, &sink]);
+        let overlay = overlay::element(canvas)?;
+        row.extend([&overlay, &convert, &sink]);
         let pipeline = gst::Pipeline::new();
         let begin = clock::now();
         chain(what, &pipeline, &row)?;
@@ -101,6 +106,7 @@ impl Composer {
             places,
             captions,
             size: config.size,
+            header: config.header,
             _running: running,
         }))
     }
@@ -125,14 +131,14 @@ impl Composer {
         caption.set(&text, rect.x, (rect.y + rect.height).saturating_sub(height));
     }
 
-    /// Says in the top left corner how many more people there are.
+    /// Says in the top left corner of the tiles how many more people there are.
     pub(super) fn caption_others(&self, others: usize) {
-        let caption = &self.captions[self.places.len()];
-        match others {
-            0 => caption.set("", 0, 0),
-            1 => caption.set("+1 other", 0, 0),
-            _ => caption.set(&format!("+{others} others"), 0, 0),
-        }
+        let text = match others {
+            0 => String::new(),
+            1 => "+1 other".to_owned(),
+            _ => format!("+{others} others"),
+        };
+        self.captions[self.places.len()].set(&text, 0, self.header);
     }
 }
 

@@ -24,6 +24,9 @@ pub struct PresentConfig {
     pub size: Size,
     /// Composed pictures per second.
     pub framerate: u32,
+    /// So many pixels at the top show nobody: they are for what is drawn over the picture
+    /// ([`super::Present::set_overlay`]).
+    pub header: u32,
     /// How many participants are shown at once, at most [`MOST_TILES`].
     pub max_tiles: usize,
     /// How long after its time stamp a frame is played, so that late ones still are in time and
@@ -44,6 +47,7 @@ impl Default for PresentConfig {
                 height: 720,
             },
             framerate: 30,
+            header: 0,
             max_tiles: MOST_TILES,
             playout_delay: Duration::from_millis(120),
             recording: None,

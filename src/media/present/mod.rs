@@ -40,6 +40,7 @@ pub mod label;
 pub mod layout;
 mod mix;
 mod open;
+mod overlay;
 mod pipeline;
 mod presented;
 mod state;
@@ -60,11 +61,13 @@ use crate::record::{self, Recorder, snapshot::Snapshots};
 use crate::{clock, plugins};
 use feed::Feed;
 use open::Track;
+use overlay::{Canvas, Painter};
 use worker::{Command, Worker};
 
 pub use config::*;
 pub use feed::EventSink;
 pub use mix::{ECHO_PROBE, MIX_RATE};
+pub use overlay::{Overlay, Patch};
 
 /// A meeting being presented; see the [module](self) for how to use it.
 pub struct Present {
@@ -76,6 +79,9 @@ pub struct Present {
     worker: Option<JoinHandle<()>>,
     /// When the worker last went round, in nanoseconds on the shared clock.
     beat: Arc<AtomicU64>,
+    canvas: Arc<Canvas>,
+    /// `None`: there is no screen to draw on.
+    painter: Option<Painter>,
     /// After the worker, so that everything recorded has reached it when it finishes.
     recorder: Option<Recorder>,
 }
@@ -120,6 +126,13 @@ impl Present {
             .map(|recording| Snapshots::start(&recording.directory, Arc::clone(&events)))
             .transpose()?;
 
+        let thread = |error: std::io::Error| PresentError::Thread {
+            reason: error.to_string(),
+        };
+        let canvas = Arc::new(Canvas::default());
+        let painter = (config.display != Display::None)
+            .then(|| Painter::start(Arc::clone(&canvas)).map_err(thread))
+            .transpose()?;
         let (commands, receiver) = mpsc::channel();
         let beat = Arc::new(AtomicU64::new(clock::now().nseconds()));
         let worker = Worker::new(
@@ -127,14 +140,13 @@ impl Present {
             Arc::clone(&events),
             commands.clone(),
             snapshots,
+            Arc::clone(&canvas),
             Arc::clone(&beat),
         );
         let worker = std::thread::Builder::new()
             .name("present".to_owned())
             .spawn(move || worker.run(&receiver))
-            .map_err(|error| PresentError::Thread {
-                reason: error.to_string(),
-            })?;
+            .map_err(thread)?;
         Ok(Self {
             config,
             events,
@@ -143,6 +155,8 @@ impl Present {
             commands,
             worker: Some(worker),
             beat,
+            canvas,
+            painter,
             recorder,
         })
     }
@@ -244,6 +258,14 @@ impl Present {
         self.tell(Command::MaxTiles(tiles));
     }
 
+    /// Draws this over the picture from now on. To be called again and again, also when nothing has changed: what was not
+    /// renewed for one and a half seconds is not shown.
+    pub fn set_overlay(&self, overlay: Overlay) {
+        if self.painter.is_some() {
+            self.canvas.show(overlay);
+        }
+    }
+
     /// A participant is going to have this many tracks: its first recorded file waits up to three
     /// seconds for them. Without this it waits as long for whatever comes.
     pub fn announce_tracks(&self, identity: &str, tracks: usize) {
@@ -316,6 +338,7 @@ impl Drop for Present {
             // A panic there was reported by its own thread.
             let _ = worker.join();
         }
+        self.painter = None;
         // The tracks' feeds hold inputs of the recorder; it finishes after the last frame.
         self.tracks
             .write()
@@ -338,7 +361,14 @@ fn required(config: &PresentConfig) -> Vec<&'static str> {
         elements.push("h264parse");
     }
     if config.display != Display::None {
-        elements.extend(["capsfilter", "compositor", "textoverlay", "videoconvert"]);
+        elements.extend([
+            "capsfilter",
+            "compositor",
+            "overlaycomposition",
+            "rsvgdec",
+            "textoverlay",
+            "videoconvert",
+        ]);
     }
     match &config.display {
         Display::None | Display::Elements(_) => {}

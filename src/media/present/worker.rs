@@ -19,9 +19,10 @@ use super::config::{
 use super::device::Device;
 use super::feed::EventSink;
 use super::label;
-use super::layout::{Candidate, Rect, Scene, Stage};
+use super::layout::{Candidate, Rect, Scene, Size, Stage};
 use super::mix::Mixer;
 use super::open::Track;
+use super::overlay::Canvas;
 use super::pipeline::Running;
 use super::presented::Presented;
 use crate::clock;
@@ -69,6 +70,8 @@ pub(super) struct Worker {
     /// Who is at each place of the display; the last one is the shared screen.
     places: Vec<Option<Occupant>>,
     snapshots: Option<Snapshots>,
+    /// What is drawn over the picture.
+    canvas: Arc<Canvas>,
     next_snapshot: Instant,
     /// When this thread last went round.
     beat: Arc<AtomicU64>,
@@ -87,6 +90,7 @@ impl Worker {
         events: EventSink,
         sender: Sender<Command>,
         snapshots: Option<Snapshots>,
+        canvas: Arc<Canvas>,
         beat: Arc<AtomicU64>,
     ) -> Self {
         let places = vec![None; config.max_tiles + 1];
@@ -102,6 +106,7 @@ impl Worker {
             scene: Scene::default(),
             places,
             snapshots,
+            canvas,
             next_snapshot: Instant::now(),
             beat,
         }
@@ -222,7 +227,7 @@ impl Worker {
         if self.display.due(now) {
             self.display.generation += 1;
             let failed = self.report(Output::Display, self.display.generation);
-            let outcome = Composer::start(&self.config, failed);
+            let outcome = Composer::start(&self.config, &self.canvas, failed);
             self.display.settle(outcome, &self.events);
             self.arrange();
         }
@@ -295,9 +300,16 @@ impl Worker {
     fn arrange(&mut self) {
         let candidates = self.candidates();
         let screen = self.newest_screen();
-        self.scene = self
-            .stage
-            .arrange(&candidates, screen.is_some(), self.config.size);
+        let header = (self.config.header & !1).min(self.config.size.height);
+        let below = Size {
+            height: self.config.size.height - header,
+            ..self.config.size
+        };
+        self.scene = self.stage.arrange(&candidates, screen.is_some(), below);
+        let places = self.scene.tiles.iter_mut().map(|tile| &mut tile.rect);
+        for place in places.chain(&mut self.scene.screen) {
+            place.y += header;
+        }
 
         let mut wanted: Vec<Option<(u64, Rect)>> = vec![None; self.places.len()];
         for tile in &self.scene.tiles {

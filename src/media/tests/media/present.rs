@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use gstroomseal::clock;
 use gstroomseal::present::{
-    Display, Output, Present, PresentConfig, PresentEvent, RecordConfig, RemoteTrackSpec, Speaker,
-    TrackState,
+    Display, Output, Overlay, Patch, Present, PresentConfig, PresentEvent, RecordConfig,
+    RemoteTrackSpec, Speaker, TrackState,
 };
 use roomseal_e2ee::{Codec, Verdict};
 
@@ -75,6 +75,57 @@ fn a_red_picture_is_red_on_the_screen_and_in_the_snapshot_and_a_hostile_name_is_
     assert_eq!(stats.size, Some(size));
     assert_eq!(stats.state, TrackState::Verified);
     assert!(meeting.failures().is_empty(), "{:?}", meeting.failures());
+}
+
+#[test]
+fn a_drawing_lies_over_the_picture_for_as_long_as_it_is_renewed_and_nobody_is_shown_in_the_header()
+{
+    let _alone = alone();
+    let files = tempfile::tempdir().unwrap();
+    let composed = files.path().join("composed.rgb");
+    let meeting = Meeting::start(PresentConfig {
+        display: Display::Elements(format!(
+            "videoconvert ! video/x-raw,format=RGB ! filesink buffer-mode=unbuffered location={}",
+            composed.display()
+        )),
+        size: SCREEN,
+        header: 40,
+        ..PresentConfig::default()
+    });
+    let mut camera = Sender::new(Codec::Vp8, 1);
+    let spec = spec("cam", "ann", Codec::Vp8);
+    meeting.present.add_track(spec, ring(1)).unwrap();
+    let clip = Clip::vp8("red", 20);
+    let at = |x, y| last_picture(&composed).map(|picture| pixel(&picture, SCREEN, x, y));
+    let drawn = |opacity: &str| Overlay {
+        patches: vec![Patch {
+            x: 100,
+            y: 60,
+            svg: format!(
+                "<svg xmlns='http://www.w3.org/2000/svg' width='40' height='20'>\
+                 <rect width='40' height='20' fill='white' fill-opacity='{opacity}'/></svg>"
+            )
+            .into(),
+        }],
+    };
+    let white = |pixel: [u8; 3]| pixel.iter().all(|part| *part > 220);
+    until("the drawing over the picture", || {
+        meeting.play(&mut camera, &clip, "cam");
+        meeting.present.set_overlay(drawn("1"));
+        at(120, 70).is_some_and(white) && at(320, 200).is_some_and(is_red)
+    });
+    // Black above, where nobody is shown, and the picture beside it.
+    assert!(at(320, 20).unwrap().iter().all(|part| *part < 40));
+    assert!(is_red(at(160, 70).unwrap()));
+    until("another drawing, through which the picture is seen", || {
+        meeting.play(&mut camera, &clip, "cam");
+        meeting.present.set_overlay(drawn("0.5"));
+        at(120, 70).is_some_and(|p| p[0] > 180 && (90..190).contains(&p[1]))
+    });
+    until("the picture without the drawing that nobody renews", || {
+        meeting.play(&mut camera, &clip, "cam");
+        at(120, 70).is_some_and(is_red)
+    });
 }
 
 #[test]
