@@ -32,6 +32,7 @@ pub struct Start<'a> {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     token: Option<String>,
+    api_key: Option<(&'a str, &'a str)>,
     board: Option<&'a Path>,
 }
 
@@ -65,6 +66,7 @@ impl<'a> Start<'a> {
             arguments: Vec::new(),
             environment: Vec::new(),
             token: None,
+            api_key: None,
             board: None,
         }
     }
@@ -88,6 +90,24 @@ impl<'a> Start<'a> {
     pub fn token(mut self, token: String) -> Self {
         self.token = Some(token);
         self
+    }
+
+    /// With the API key of `server` in the place of a token; the room comes from a link.
+    #[must_use]
+    pub fn api_key(mut self, server: &Server) -> Self {
+        self.api_key = Some(server.api_key());
+        self
+    }
+
+    /// Without a room and without a key, with the API key of `server`: a box that waits for somebody who wants a meeting.
+    pub fn wait_outside(mut self, server: &Server) -> Appliance {
+        self.api_key = Some(server.api_key());
+        self.passphrase = None;
+        let outside = self.join_at(&server.url(), "", "");
+        outside.wait_for("box that waits", Duration::from_secs(20), |status| {
+            matches!(status.connection, Connection::Left { .. }).then_some(())
+        });
+        outside
     }
 
     /// On the board that lies in the folder `board`, which has its name; else it is the simulated one.
@@ -156,12 +176,21 @@ impl<'a> Start<'a> {
         if let Some(boards) = boards {
             command.arg("--board-dir").arg(boards);
         }
-        command.args(["--url", url, "--room", room, "--identity", self.identity]);
-        command.arg("--token-file").arg(secret(
-            folder.path(),
-            "token",
-            self.token.as_deref().unwrap_or(token),
-        ));
+        command.args(["--url", url, "--identity", self.identity]);
+        match self.api_key {
+            Some((key, text)) => {
+                command.args(["--api-key", key, "--api-secret-file"]);
+                command.arg(secret(folder.path(), "api-secret", text));
+            }
+            None => {
+                command.args(["--room", room, "--token-file"]);
+                command.arg(secret(
+                    folder.path(),
+                    "token",
+                    self.token.as_deref().unwrap_or(token),
+                ));
+            }
+        }
         if let Some(passphrase) = self.passphrase {
             command
                 .arg("--passphrase-file")

@@ -15,6 +15,7 @@
 pub mod appliance;
 pub mod bare;
 pub mod browser;
+pub mod code;
 pub mod footage;
 pub mod leak;
 pub mod livekit;

@@ -134,6 +134,11 @@ impl Server {
         self.tcp_port
     }
 
+    /// Its API key and the secret of it, for a box that makes its own tokens.
+    pub fn api_key(&self) -> (&'static str, &'static str) {
+        (API_KEY, API_SECRET)
+    }
+
     /// A token that lets `identity` into `room` with everything a participant may do.
     pub fn token(&self, identity: &str, room: &str) -> String {
         self.token_with(

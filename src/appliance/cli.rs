@@ -31,7 +31,9 @@ pub use guest::GuestArgs;
 pub use invite::InviteArgs;
 pub use lamp::LampArgs;
 pub use new_meeting::NewMeetingArgs;
-pub use order::{ChatArgs, E2eeArgs, JoinArgs, KeyArgs, LeaveArgs, MuteArgs};
+pub use order::{
+    ChatArgs, E2eeArgs, EndArgs, JoinArgs, KeyArgs, LeaveArgs, LinkArgs, MuteArgs, StartArgs,
+};
 pub use run::RunArgs;
 pub use running::RunningBox;
 pub use selftest::SelftestArgs;
@@ -71,13 +73,15 @@ pub enum Command {
     CheckConfig(CheckArgs),
     /// Turn end-to-end encryption on for everybody in the running box's meeting
     E2ee(E2eeArgs),
+    /// End the running box's meeting for everybody
+    End(EndArgs),
     /// Seal or open one encoded frame, from standard input to standard output
     Frame(FrameArgs),
     /// Join as a guest without devices, and say what arrives
     Guest(Box<GuestArgs>),
     /// Write an invitation for one guest
     Invite(InviteArgs),
-    /// Bring the running box into its meeting, or into another room
+    /// Bring the running box into its meeting, or into another by room code or link
     Join(JoinArgs),
     /// Give the running box the key of its meeting
     Key(KeyArgs),
@@ -85,6 +89,8 @@ pub enum Command {
     Lamp(LampArgs),
     /// Have the running box leave its meeting
     Leave(LeaveArgs),
+    /// Write the guest link of the running box's meeting to a file
+    Link(LinkArgs),
     /// Mute the running box, or open it again
     Mute(MuteArgs),
     /// Make a Roomseal meeting: links for hosts and guests
@@ -93,6 +99,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Test a part of this machine and print a report
     Selftest(SelftestArgs),
+    /// Have the running box make a meeting at once, and enter it
+    Start(StartArgs),
     /// Show the state of the running box
     Status(StatusArgs),
 }
@@ -110,6 +118,8 @@ pub struct Prepared {
     pub status_socket_required: bool,
     /// When to leave by itself.
     pub duration: Option<Duration>,
+    /// Whether the box waits for the next meeting when one has ended.
+    pub waits: bool,
     /// Where the front panel is; `None`: it is left alone.
     pub panel: Option<PanelPlaces>,
 }

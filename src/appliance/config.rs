@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use roomseal_e2ee::{FrameKey, KeyIndex, KeyRing};
 use roomseal_panel::FileError;
-use roomseal_policy::{self as policy, Link};
+use roomseal_policy::{self as policy, Link, Origin, RoomName};
 use roomseal_service::livekit::{self, ServerUrl, TokenSource, Trust};
 
 pub use listen::{Listen, Network, NoNetwork, NotListening};
@@ -42,6 +42,8 @@ pub struct Config {
     pub e2ee: E2ee,
     /// The Roomseal meeting, if this is one.
     pub meeting: Option<RoomsealMeeting>,
+    /// How the box makes and enters meetings that people ask for.
+    pub meetings: Meetings,
     /// Pictures in.
     pub camera: CameraSetting,
     /// Sound in.
@@ -69,8 +71,8 @@ pub struct Service {
     pub trust: Trust,
     /// What opens the door.
     pub tokens: TokenSource,
-    /// The room; the token's word where there is a token.
-    pub room: String,
+    /// The room to enter at the start; the token's word where there is a token. `None`: the box waits outside.
+    pub room: Option<String>,
     /// This participant, unique in the room; the token's word where there is a token.
     pub identity: String,
     /// The user allows signalling without TLS on the LAN; every status view says so.
@@ -141,15 +143,28 @@ impl Keys {
     }
 }
 
-/// A Roomseal meeting, by its link.
+/// A Roomseal meeting, by its link or by its room code.
 #[derive(Clone, Debug)]
 pub struct RoomsealMeeting {
-    /// The invitation.
-    pub link: Link,
+    /// Its room.
+    pub room: RoomName,
+    /// The invitation; `None`: only the room is known, and who may be a host is not checked.
+    pub link: Option<Link>,
     /// The secret of link or passphrase; `None` as long as nobody has given it.
     pub secret: Option<roomseal_e2ee::Secret>,
     /// Whether a host that finds nobody there begins with encryption on.
     pub begin: policy::E2ee,
+    /// Stay sealed, and play sealed only, also while the host has encryption off.
+    pub require_e2ee: bool,
+}
+
+/// How the box makes and enters meetings that people ask for.
+#[derive(Clone, Debug)]
+pub struct Meetings {
+    /// What stands before `/j/` in the links that are made here.
+    pub origin: Origin,
+    /// A press outside of a meeting makes one.
+    pub button_starts: bool,
     /// Stay sealed, and play sealed only, also while the host has encryption off.
     pub require_e2ee: bool,
 }

@@ -10,11 +10,14 @@ mod spoken;
 use std::time::Duration;
 
 use roomseal_e2ee::FrameKey;
+use roomseal_policy::{Link, RoomName};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use spoken::line;
 pub use spoken::{Misspoken, OnOff, Spoken, SpokenSecret};
+
+use crate::secret::Secret;
 
 /// Wishes that wait; people do not press faster.
 const WAITING: usize = 16;
@@ -47,17 +50,30 @@ pub enum Command {
     },
     /// The button has been held for two seconds.
     Hold,
+    /// End the meeting for everybody.
+    End,
+    /// Hand out the link for guests.
+    GuestLink,
+    /// Show the code for guests on the box's own screen, or no longer.
+    Invitation {
+        /// On the screen.
+        shown: bool,
+    },
     /// Enter the room, or this other room.
     Join {
         /// `None`: the room of last time.
-        room: Option<String>,
+        to: Option<Destination>,
     },
     /// Seal and open with this key from now on, where no key of a single participant stands over it.
-    Key(FrameKey),
+    Key(Key),
     /// Leave the room and stay outside.
     Leave,
     /// The button was pressed.
     Press,
+    /// Open the camera for a minute and enter the meeting of the code that is held to it.
+    Scan,
+    /// Make a meeting at once and enter it.
+    Start,
     /// Send nothing of a source, or send it again.
     Mute {
         /// Which source.
@@ -65,6 +81,28 @@ pub enum Command {
         /// What is to be.
         to: Switch,
     },
+}
+
+/// Where somebody wants the box to go.
+#[derive(Clone, Debug)]
+pub enum Destination {
+    /// The Roomseal meeting of a room code, of which nothing else is known.
+    Code(RoomName),
+    /// The Roomseal meeting of a link.
+    Link(Box<Link>),
+    /// A foreign room.
+    Room(String),
+}
+
+/// A key as somebody gave it. What becomes of words depends on the room they are for.
+#[derive(Clone, Debug)]
+pub enum Key {
+    /// The link of a Roomseal meeting.
+    Link(Box<Link>),
+    /// Words that people tell each other.
+    Passphrase(Secret),
+    /// The raw key of a foreign room.
+    Raw(FrameKey),
 }
 
 /// What this box can send.
@@ -99,6 +137,8 @@ pub enum Reply {
     Denied(String),
     /// Not possible at the moment; says what to do.
     NotNow(String),
+    /// The link for guests, which holds the key of the meeting.
+    Link(SpokenSecret),
 }
 
 /// A wish on its way to the session.
@@ -180,6 +220,17 @@ impl Origin {
     }
 }
 
+impl Destination {
+    /// The room, as the service knows it.
+    pub fn room(&self) -> &str {
+        match self {
+            Self::Code(room) => room.as_str(),
+            Self::Link(link) => link.room().as_str(),
+            Self::Room(room) => room,
+        }
+    }
+}
+
 impl Medium {
     /// In words.
     pub fn word(self) -> &'static str {
@@ -206,6 +257,7 @@ impl Reply {
     pub fn text(&self) -> &str {
         match self {
             Self::Done(text) | Self::Denied(text) | Self::NotNow(text) => text,
+            Self::Link(_) => "the link for guests",
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::cli::Prepared;
 use crate::config::{Listen, Network, PanelPage};
 use crate::lamp::{self, Renewals};
 use crate::page::{self, Identity, Page};
+use crate::screen::Screen;
 use crate::session::{self, Muted, Pulses};
 use crate::status::{NetworkPage, Publisher, Status, socket, view};
 use crate::supervise::{Stop, Supervisor};
@@ -58,10 +59,11 @@ async fn compose(prepared: Prepared) -> Result<(), anyhow::Error> {
         name: config.name.clone(),
         board: board.id.clone(),
         service: format!("{}:{}", service.server.host(), service.server.port()),
-        room: config.service.room.clone(),
+        room: config.service.room.clone().unwrap_or_default(),
+        hosted: config.meeting.is_some(),
         identity: identity.clone(),
         insecure_lan: config.service.insecure_lan,
-        e2ee_required: config.e2ee.required,
+        e2ee_required: config.meeting.is_none() && config.e2ee.required,
         recording: config
             .recording
             .directory
@@ -125,11 +127,21 @@ async fn compose(prepared: Prepared) -> Result<(), anyhow::Error> {
         media: supervisor.heartbeat("media", HUNG),
         signalling: supervisor.heartbeat("signalling", HUNG),
     };
+    let has_button = board.panel.button.is_some();
+    let screen = Screen::new(call.present.size);
     let setup = session::Setup {
         service,
         call,
         e2ee: prepared.config.e2ee,
         meeting: prepared.config.meeting,
+        meetings: prepared.config.meetings,
+        name: prepared.config.name,
+        has_button,
+        screen,
+        invitation: session::Invitation::default(),
+        inside: prepared.config.service.room.is_some(),
+        waits: prepared.waits,
+        asked: false,
         identity,
         muted: Muted::at_start(prepared.config.microphone.muted),
         lamp,

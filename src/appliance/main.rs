@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Command::CheckConfig(args) => args.run(),
         Command::Chat(args) => args.run(),
         Command::E2ee(args) => args.run(),
+        Command::End(args) => args.run(),
         Command::Frame(args) => args.run(),
         Command::Guest(args) => meet(args.prepare()),
         Command::Invite(args) => args.run(),
@@ -25,10 +26,12 @@ fn main() -> ExitCode {
         Command::Key(args) => args.run(),
         Command::Lamp(args) => args.run(),
         Command::Leave(args) => args.run(),
+        Command::Link(args) => args.run(),
         Command::Mute(args) => args.run(),
         Command::NewMeeting(args) => args.run(),
         Command::Run(args) => meet(args.prepare()),
         Command::Selftest(args) => args.run(),
+        Command::Start(args) => args.run(),
         Command::Status(args) => args.run(),
     });
     leave(code)

@@ -8,13 +8,18 @@
 mod acting;
 mod codec;
 mod devices;
+mod draw;
+mod key;
 mod lamp;
 mod liveness;
 mod messages;
 mod mute;
 mod orders;
+mod outside;
+mod place;
 mod publishing;
 mod room;
+mod scan;
 mod translate;
 mod turn;
 
@@ -33,20 +38,23 @@ use roomseal_service::livekit::{
 };
 use tokio::sync::mpsc;
 
-use crate::config::{E2ee, RoomsealMeeting};
-use crate::control::Orders;
+use crate::config::{E2ee, Meetings, RoomsealMeeting};
+use crate::control::{Destination, Orders};
 use crate::lamp::Renewals;
 use crate::roster;
+use crate::screen::Screen;
 use crate::status::{Connection, Publisher, Shield};
 use crate::supervise::{Heartbeat, Stop};
 
 use self::acting::Talk;
 use self::codec::CodecChoice;
+use self::key::Entering;
 use self::liveness::Liveness;
 use self::orders::Next;
 use self::publishing::Publishing;
 use self::room::Room;
 
+pub use self::draw::Invitation;
 pub use self::messages::LONGEST_LINE;
 pub use self::mute::Muted;
 
@@ -70,6 +78,22 @@ pub struct Setup {
     pub e2ee: E2ee,
     /// The Roomseal meeting, if this is one.
     pub meeting: Option<RoomsealMeeting>,
+    /// How meetings are made and entered that people ask for.
+    pub meetings: Meetings,
+    /// What the box is called.
+    pub name: String,
+    /// Draws on the box's own screen.
+    pub screen: Screen,
+    /// The code for guests on that screen.
+    pub invitation: Invitation,
+    /// Whether the board has a button for encryption.
+    pub has_button: bool,
+    /// Whether there is a room to enter at the start.
+    pub inside: bool,
+    /// Whether the box waits for the next meeting when one has ended; a guest does not.
+    pub waits: bool,
+    /// Whether somebody asked for the room of the moment, who is told why it cannot be entered.
+    pub asked: bool,
     /// The local identity, as the token says it.
     pub identity: String,
     /// What is not sent although it is captured.
@@ -98,12 +122,13 @@ enum End {
     Stop,
     /// A person wants to be outside.
     Outside,
-    /// A person wants to be in this other room.
-    Elsewhere(String),
+    /// A person wants to be somewhere else.
+    Elsewhere(Destination),
 }
 
-/// Joins and stays until `stop` is asked; between [`Command::Leave`](crate::control::Command::Leave) and
-/// [`Command::Join`](crate::control::Command::Join) the box is outside, with its devices closed.
+/// Joins and stays until `stop` is asked; without a room, between [`Command::Leave`](crate::control::Command::Leave) and
+/// [`Command::Join`](crate::control::Command::Join), and when a meeting has ended, the box is outside, with its devices
+/// closed.
 ///
 /// # Errors
 /// When media cannot start, or the service says for good that we may not stay.
@@ -114,16 +139,22 @@ pub async fn run(
     stop: Stop,
     pulses: Pulses,
 ) -> Result<(), anyhow::Error> {
+    let mut inside = setup.inside;
     loop {
-        match stay(&mut setup, &mut orders, &status, &stop, &pulses).await? {
-            End::Stop => return Ok(()),
-            End::Elsewhere(room) => orders::enter(&mut setup, &status, &room),
-            End::Outside => {
-                if !orders::outside(&mut setup, &mut orders, &status, &stop, &pulses).await {
-                    return Ok(());
+        inside = if inside {
+            match stay(&mut setup, &mut orders, &status, &stop, &pulses).await? {
+                End::Stop => return Ok(()),
+                End::Elsewhere(to) => {
+                    place::go(&mut setup, &status, to);
+                    true
                 }
+                End::Outside => false,
             }
-        }
+        } else if outside::outside(&mut setup, &mut orders, &status, &stop, &pulses).await {
+            true
+        } else {
+            return Ok(());
+        };
     }
 }
 
@@ -152,15 +183,26 @@ async fn stay(
 
     let loopback = setup.service.server.is_loopback();
     let (handle, mut service_events) = LiveKit::connect(setup.service.clone());
-    let own = setup.e2ee.keys.of(&setup.identity).cloned();
+    // Those of a Roomseal meeting come from it.
+    let own = match setup.meeting {
+        None => setup.e2ee.keys.of(&setup.identity).cloned(),
+        Some(_) => None,
+    };
     let admin = Admin::new(&setup.service);
-    status.invite_by(setup.meeting.as_ref().map(|meeting| meeting.link.clone()));
+    status.invite_by(
+        setup
+            .meeting
+            .as_ref()
+            .and_then(|meeting| meeting.link.clone()),
+    );
     let room = match &setup.meeting {
         Some(meeting) => Room::roomseal(meeting, admin.is_some())?,
         None => Room::foreign(&setup.e2ee, &setup.identity),
     };
+    let (entering, mut made) = Entering::new();
     let mut session = Session {
         room,
+        entering,
         talk: Talk::new(admin)?,
         wake: None,
         call,
@@ -205,12 +247,13 @@ async fn stay(
             Some(order) = orders.next() => match session.order(order) {
                 Next::Stay => {}
                 Next::Outside => break Ok(End::Outside),
-                Next::Elsewhere(room) => break Ok(End::Elsewhere(room)),
+                Next::Elsewhere(to) => break Ok(End::Elsewhere(to)),
             },
+            Some(made) = made.recv() => session.made(made),
             event = service_events.recv() => match event {
                 Some(Event::Disconnected { reason, will_retry: false }) => {
                     session.out(&reason.to_string());
-                    break Err(Over(reason).into());
+                    break session.over(reason);
                 }
                 Some(event) => session.service(event),
                 None => break Err(anyhow::anyhow!("the connection to the meeting service ended without a word")),
@@ -244,6 +287,8 @@ async fn stay(
 
 struct Session<'a> {
     room: Room,
+    /// A key that somebody enters.
+    entering: Entering,
     /// What is said on the data channels.
     talk: Talk,
     /// When the meeting wants to be asked again.
@@ -518,6 +563,17 @@ impl Session<'_> {
         ));
     }
 
+    /// The service's last word: whoever sent this box here hears it, and it waits for the next meeting.
+    fn over(&self, reason: Reason) -> anyhow::Result<End> {
+        let ended = matches!(&reason, Reason::Server(why) if why.is_final());
+        if self.setup.waits && (ended || self.setup.asked) {
+            tracing::warn!("{reason}");
+            self.status.happened(&reason.to_string());
+            return Ok(End::Outside);
+        }
+        Err(Over(reason).into())
+    }
+
     fn show_connection(&self, inside: bool) {
         let connection = match (&self.lost, inside) {
             (_, true) => Connection::Joined,
@@ -539,6 +595,9 @@ impl Session<'_> {
             };
             status.participants.clear();
             status.local_tracks.clear();
+            status.asks = None;
+            status.ending = None;
+            status.key_model.clear();
             status.sending.clear();
             status.encryption = None;
             status.sending_since = None;

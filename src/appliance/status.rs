@@ -52,6 +52,14 @@ pub struct Status {
     pub encryption: Option<Encryption>,
     /// What lamp and views say about the whole meeting.
     pub shield: Shield,
+    /// A Roomseal meeting: its hosts decide whether encryption is on, and `e2ee_required` says nothing.
+    pub hosted: bool,
+    /// Who holds the keys, in words; empty outside.
+    pub key_model: String,
+    /// A key that somebody has to enter before this box can take part.
+    pub asks: Option<Ask>,
+    /// A host is about to turn encryption off.
+    pub ending: Option<Ending>,
     /// What may leave at the moment, in words.
     pub sending: String,
     /// Since when all of it leaves as `sending` says, as a [`moment`].
@@ -126,6 +134,26 @@ pub enum Connection {
         /// Why.
         reason: String,
     },
+}
+
+/// The countdown before encryption goes off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Ending {
+    /// What the host is called who turns it off.
+    pub by: String,
+    /// Full seconds until then, rounded up.
+    pub seconds: u64,
+}
+
+/// A key that is missing, or wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Ask {
+    /// `passphrase`, `link`, `link-or-passphrase`, or in a foreign room `key`: for programs.
+    pub what: String,
+    /// The same for people, with what to do.
+    pub text: String,
 }
 
 /// A track this box sends.

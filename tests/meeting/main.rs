@@ -8,12 +8,14 @@ mod bad_input;
 mod codec;
 mod control;
 mod dark;
+mod enter;
 mod faults;
 // Half a minute of meeting that shows something about the SDK, not about the box: not for every run.
 #[cfg(feature = "full")]
 mod h264;
 mod hostile;
 mod hosts;
+mod idle;
 mod keyless;
 mod lies;
 mod loss;
@@ -24,6 +26,7 @@ mod panel;
 mod pictures;
 mod resume;
 mod roomseal;
+mod screen;
 mod sdk;
 mod sealed;
 mod secrecy;

@@ -76,9 +76,12 @@ fn summary(config: &Config) -> String {
     } else {
         ""
     };
+    let room = match &service.room {
+        Some(room) => format!("room {}", plain(room)),
+        None => "no room before somebody asks for it,".to_owned(),
+    };
     format!(
-        "joins: room {} at {}{lan} as {} ({}), with {access}\nend-to-end encryption: {required}, {keys}, key index {}\n",
-        plain(&service.room),
+        "joins: {room} at {}{lan} as {} ({}), with {access}\nend-to-end encryption: {required}, {keys}, key index {}\n",
         service.server,
         plain(&service.identity),
         plain(&config.name),

@@ -7,7 +7,9 @@ use std::time::Duration;
 use roomseal_panel::Board;
 
 use super::{Failure, Prepared, invite};
-use crate::config::{Camera, Config, Held, Listen, Microphone, Overrides, Screen, Speaker};
+use crate::config::{
+    Camera, Config, ConfigError, Held, Listen, Microphone, Overrides, Screen, Speaker,
+};
 
 /// Arguments of `roomseal guest`.
 #[derive(Debug, clap::Args)]
@@ -66,6 +68,14 @@ impl GuestArgs {
         }
         overrides.name.get_or_insert_with(|| "Guest".to_owned());
         let config = Config::invited(&overrides, &held)?;
+        if config.service.room.is_none() {
+            return Err(ConfigError::Missing {
+                place: "command line".to_owned(),
+                key: "room",
+                option: "--room, or --link-file",
+            }
+            .into());
+        }
         let board = Board::load(&config.board, &self.board_dir)?;
         Ok(Prepared {
             config,
@@ -73,6 +83,7 @@ impl GuestArgs {
             status_socket: self.status_socket.clone(),
             status_socket_required: self.status_socket.is_some(),
             duration: self.duration.map(Duration::from_secs),
+            waits: false,
             panel: None,
         })
     }

@@ -79,6 +79,13 @@ impl InviteArgs {
             )
             .into());
         };
+        let Some(room) = &config.service.room else {
+            return Err(anyhow!(
+                "no room is configured to invite to: name one with --room, or start a meeting and take its link \
+                 (`roomseal start`, `roomseal link`)"
+            )
+            .into());
+        };
         let identity = match &self.guest_identity {
             Some(identity) => identity.clone(),
             None => fresh_identity()?,
@@ -86,7 +93,7 @@ impl InviteArgs {
         let mut mint = Mint::new(
             &box_mint.api_key,
             box_mint.api_secret.clone(),
-            &config.service.room,
+            room,
             identity,
         );
         mint.name.clone_from(&self.guest_name);

@@ -6,14 +6,12 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow};
-use roomseal_policy::{
-    Certificate, E2ee, HostGrant, HostKey, HostName, KeySeed, Link, LinkSecret, MeetingKey,
-    MeetingPassphrase, Origin, RoomName, SecretSource, UnusableSeed,
-};
-use zeroize::Zeroizing;
+use anyhow::Context as _;
+use roomseal_policy::{E2ee, HostName, MeetingPassphrase, Origin, RoomName, SecretSource};
 
 use super::Failure;
+use crate::new_meeting::{self, NewMeeting};
+use crate::secret;
 
 /// Arguments of `roomseal new-meeting`.
 #[derive(Debug, clap::Args)]
@@ -43,6 +41,9 @@ pub struct NewMeetingArgs {
     /// Six words instead of a secret in the link, to be told to people; written to the file passphrase
     #[arg(long)]
     pub passphrase: bool,
+    /// The same with words of your own, from a file (mode 0600); 12 characters at least
+    #[arg(long, value_name = "FILE", conflicts_with = "passphrase")]
+    pub passphrase_file: Option<String>,
 }
 
 impl NewMeetingArgs {
@@ -54,39 +55,22 @@ impl NewMeetingArgs {
         let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
         let room: RoomName = self.room.parse().map_err(|error| usage(&error))?;
         let origin: Origin = self.origin.parse().map_err(|error| usage(&error))?;
-        let meeting = MeetingKey::from_seed(&seed()?);
-        let passphrase = self
-            .passphrase
-            .then(|| {
-                let mut failed = false;
-                let made =
-                    MeetingPassphrase::generate(|bytes| failed |= getrandom::fill(bytes).is_err());
-                match made {
-                    Ok(made) if !failed => Ok(made),
-                    _ => Err(anyhow!("no random bytes: is /dev/urandom there?")),
-                }
-            })
-            .transpose()?;
+        let passphrase = self.words()?;
         let secret = match &passphrase {
             Some(_) => SecretSource::Passphrase,
-            None => SecretSource::Link(LinkSecret::new(random()?)),
+            None => new_meeting::link_secret()?,
         };
         let announced = if self.announce_off {
             E2ee::Off
         } else {
             E2ee::On
         };
-        let guest = Link::guest(origin, room.clone(), secret, meeting.hash(), announced);
+        let meeting = NewMeeting::make(origin, room, secret, announced)?;
         std::fs::create_dir_all(&self.into)
             .with_context(|| format!("cannot make {}", self.into.display()))?;
         for (number, name) in self.hosts.iter().enumerate() {
             let name: HostName = name.parse().map_err(|error| usage(&error))?;
-            let seed = seed()?;
-            let key = HostKey::from_seed(&seed);
-            let certificate = Certificate::issue(&meeting, &room, key.public(), &name);
-            let link = HostGrant::new(seed, certificate)
-                .and_then(|grant| guest.clone().for_host(grant))
-                .map_err(anyhow::Error::from)?;
+            let link = meeting.host(&name)?;
             let file = match number {
                 0 => "host.link".to_owned(),
                 more => format!("host-{}.link", more + 1),
@@ -97,12 +81,26 @@ impl NewMeetingArgs {
                 &format!("for the host {}", name.as_str()),
             )?;
         }
-        self.write("guest.link", &guest.expose(), "for guests")?;
+        self.write("guest.link", &meeting.guest().expose(), "for guests")?;
         if let Some(passphrase) = passphrase {
             self.write("passphrase", passphrase.expose(), "to be told to everybody")?;
         }
-        println!("meeting {}", guest.address());
+        println!("meeting {}", meeting.guest().address());
         Ok(())
+    }
+
+    /// The passphrase, if there is to be one.
+    fn words(&self) -> Result<Option<MeetingPassphrase>, Failure> {
+        let Some(file) = &self.passphrase_file else {
+            return Ok(match self.passphrase {
+                true => Some(new_meeting::passphrase()?),
+                false => None,
+            });
+        };
+        let own = secret::read(file, Path::new("."))?;
+        let words = MeetingPassphrase::new(own.expose_text().unwrap_or_default())
+            .map_err(anyhow::Error::from)?;
+        Ok(Some(words))
     }
 
     fn write(&self, name: &str, secret: &str, what: &str) -> Result<(), Failure> {
@@ -126,17 +124,4 @@ fn create(path: &Path) -> std::io::Result<std::fs::File> {
         .create_new(true)
         .mode(0o600)
         .open(path)
-}
-
-fn random() -> Result<Zeroizing<[u8; 32]>, anyhow::Error> {
-    let mut bytes = Zeroizing::new([0; 32]);
-    getrandom::fill(&mut *bytes).map_err(|error| anyhow!("no random bytes: {error}"))?;
-    Ok(bytes)
-}
-
-/// One in four thousand million seeds is no key; two in a row are a broken generator.
-fn seed() -> Result<KeySeed, anyhow::Error> {
-    KeySeed::new(random()?)
-        .or_else(|UnusableSeed| KeySeed::new(random().unwrap_or_default()))
-        .map_err(anyhow::Error::from)
 }

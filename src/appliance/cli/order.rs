@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `roomseal mute`, `leave`, `join` and `key`: wishes to the running box.
+//! `roomseal mute`, `start`, `join`, `leave`, `end`, `key` and `link`: wishes to the running box.
 
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::ValueEnum;
@@ -58,11 +59,64 @@ pub struct LeaveArgs {
 /// Arguments of `roomseal join`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Another room than the configured one needs an api-key in [service]; a token is for one room. The key stays the one the
-box has: give another with `roomseal key`.")]
+  roomseal join                   the room of last time
+  roomseal join k3f-9ab-x2c       the Roomseal meeting of this room code; its key is asked for
+  roomseal join lobby             the foreign room lobby, with the key that the box has
+  roomseal join --camera          the Roomseal meeting of the code that is held to the box's camera
+  roomseal join --link            the Roomseal meeting of a link, which is asked for unseen or read from a pipe
+
+Another room than the configured one needs an api-key in [service]; a token is for one room. A link is never an argument,
+where every user of this machine would see its secret.")]
 pub struct JoinArgs {
-    /// Room to enter [default: the one of last time]
+    /// Room or room code to enter [default: the room of last time]
     room: Option<String>,
+    /// Ask for the link of a Roomseal meeting
+    #[arg(long, conflicts_with_all = ["room", "link_file"])]
+    link: bool,
+    /// Read the code of a link with the box's camera
+    #[arg(long, conflicts_with_all = ["room", "link", "link_file"])]
+    camera: bool,
+    /// File (mode 0600) with the link of a Roomseal meeting
+    #[arg(long, value_name = "FILE", conflicts_with = "room")]
+    link_file: Option<String>,
+    /// Which box.
+    #[command(flatten)]
+    running: RunningBox,
+}
+
+/// Arguments of `roomseal start`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Makes a Roomseal meeting with new keys, encryption on, and enters it; the box is its host. The same does the box's button
+outside of a meeting. It needs an api-key in [service].")]
+pub struct StartArgs {
+    /// Which box.
+    #[command(flatten)]
+    running: RunningBox,
+}
+
+/// Arguments of `roomseal end`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Everybody is put out. It takes a box that is a host and has an api-key in [service], or a token that may do it. The box
+then waits for the next meeting.")]
+pub struct EndArgs {
+    /// Which box.
+    #[command(flatten)]
+    running: RunningBox,
+}
+
+/// Arguments of `roomseal link`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Whoever has the link can read the meeting: give it only to whom you invite, over a channel you trust.")]
+pub struct LinkArgs {
+    /// File to write, mode 0600; must not be there yet
+    #[arg(long, short, value_name = "FILE", required_unless_present = "screen")]
+    out: Option<PathBuf>,
+    /// Show the link as a code on the box's screen for a minute, or no longer
+    #[arg(long, value_enum, value_name = "ON", num_args = 0..=1, default_missing_value = "on", conflicts_with = "out")]
+    screen: Option<Wanted>,
     /// Which box.
     #[command(flatten)]
     running: RunningBox,
@@ -72,7 +126,8 @@ pub struct JoinArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The key is asked for without being shown, or read from a pipe or a file that only its owner reads; never give it as an
-argument, where every user of this machine sees it. It is used from the next frame on; nobody has to leave for it. The
+argument, where every user of this machine sees it. In a Roomseal meeting it is its passphrase or its link, in a foreign
+room the passphrase or raw key of the application. It is used from the next frame on; nobody has to leave for it. The
 box forgets it when it stops: a key that is to stay belongs into the file that passphrase-file names.")]
 pub struct KeyArgs {
     /// File (mode 0600) with the key
@@ -92,7 +147,7 @@ pub struct KeyArgs {
 Turns end-to-end encryption on for everybody in a Roomseal meeting of which this box is a host. Turning it off takes a
 person at the box who holds its button, or a host who is signed in; from here it is denied.")]
 pub struct E2eeArgs {
-    /// What is to be
+    /// on: everybody sends sealed frames only; off: everybody sends clear
     #[arg(value_enum)]
     to: Wanted,
     /// Which box.
@@ -102,9 +157,7 @@ pub struct E2eeArgs {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Wanted {
-    /// Everybody sends sealed frames only
     On,
-    /// Everybody sends clear
     Off,
 }
 
@@ -114,10 +167,7 @@ impl E2eeArgs {
     /// # Errors
     /// As [`MuteArgs::run`].
     pub fn run(&self) -> Result<(), Failure> {
-        let to = match self.to {
-            Wanted::On => OnOff::On,
-            Wanted::Off => OnOff::Off,
-        };
+        let to = on_or_off(self.to);
         tell(&self.running, Spoken::E2ee { to })
     }
 }
@@ -180,8 +230,64 @@ impl JoinArgs {
     /// # Errors
     /// As [`MuteArgs::run`].
     pub fn run(&self) -> Result<(), Failure> {
+        if self.camera {
+            return tell(&self.running, Spoken::Scan {});
+        }
+        let link = match &self.link_file {
+            Some(file) => Some(secret::read(file, Path::new("."))?),
+            None if self.link => Some(typed("Link of the meeting: ", "link")?),
+            None => None,
+        };
+        let link = link.as_ref().map(spoken).transpose()?;
         let room = self.room.clone();
-        tell(&self.running, Spoken::Join { room })
+        tell(&self.running, Spoken::Join { link, room })
+    }
+}
+
+impl StartArgs {
+    /// Starts.
+    ///
+    /// # Errors
+    /// As [`MuteArgs::run`].
+    pub fn run(&self) -> Result<(), Failure> {
+        tell(&self.running, Spoken::Start {})
+    }
+}
+
+impl EndArgs {
+    /// Ends.
+    ///
+    /// # Errors
+    /// As [`MuteArgs::run`].
+    pub fn run(&self) -> Result<(), Failure> {
+        tell(&self.running, Spoken::End {})
+    }
+}
+
+impl LinkArgs {
+    /// Writes the link.
+    ///
+    /// # Errors
+    /// As [`MuteArgs::run`], and when the file cannot be written.
+    pub fn run(&self) -> Result<(), Failure> {
+        let Some(out) = &self.out else {
+            let to = on_or_off(self.screen.unwrap_or(Wanted::On));
+            return tell(&self.running, Spoken::Invitation { to });
+        };
+        match ask(&self.running, Spoken::GuestLink {})? {
+            Reply::Link(link) => {
+                std::fs::OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(out)
+                    .and_then(|mut file| writeln!(file, "{}", link.expose()))
+                    .with_context(|| format!("cannot write {}", out.display()))?;
+                println!("{}: for guests", out.display());
+                Ok(())
+            }
+            other => say(other),
+        }
     }
 }
 
@@ -193,55 +299,90 @@ impl KeyArgs {
     pub fn run(&self) -> Result<(), Failure> {
         let secret = match &self.file {
             Some(file) => secret::read(file, Path::new("."))?,
-            None => typed(if self.hex {
-                "Raw key of the meeting (hexadecimal): "
-            } else {
-                "Passphrase of the meeting: "
-            })?,
+            None if self.hex => typed("Raw key of the meeting (hexadecimal): ", "key")?,
+            None => typed("Passphrase or link of the meeting: ", "key")?,
         };
-        let spoken = SpokenSecret::new(&secret).ok_or_else(|| {
-            anyhow!("the key is no text; write a passphrase or hexadecimal digits")
-        })?;
-        let wish = if self.hex {
-            Spoken::Key {
-                passphrase: None,
-                raw_hex: Some(spoken),
-            }
+        let spoken = spoken(&secret)?;
+        let (mut link, mut passphrase, mut raw_hex) = (None, None, None);
+        let kind = if self.hex {
+            &mut raw_hex
+        } else if is_link(&secret) {
+            &mut link
         } else {
-            Spoken::Key {
-                passphrase: Some(spoken),
-                raw_hex: None,
-            }
+            &mut passphrase
+        };
+        *kind = Some(spoken);
+        let wish = Spoken::Key {
+            link,
+            passphrase,
+            raw_hex,
         };
         tell(&self.running, wish)
     }
 }
 
+/// No passphrase begins like an address.
+fn is_link(secret: &Secret) -> bool {
+    let begins = |scheme: &[u8]| {
+        let start = secret.expose().get(..scheme.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    begins(b"https://") || begins(b"http://")
+}
+
+fn on_or_off(wanted: Wanted) -> OnOff {
+    match wanted {
+        Wanted::On => OnOff::On,
+        Wanted::Off => OnOff::Off,
+    }
+}
+
+/// A secret as it goes into a wish.
+fn spoken(secret: &Secret) -> Result<SpokenSecret, Failure> {
+    SpokenSecret::new(secret).ok_or_else(|| {
+        anyhow!("that is no text; write a passphrase, a link or hexadecimal digits").into()
+    })
+}
+
 /// Has the wish carried out and prints what came of it.
 fn tell(running: &RunningBox, wish: Spoken) -> Result<(), Failure> {
+    say(ask(running, wish)?)
+}
+
+/// Has the wish carried out.
+fn ask(running: &RunningBox, wish: Spoken) -> Result<Reply, Failure> {
     let path = running.path();
     let answer = super::wait_for(async {
         let mut asked = running.reach(Asked::wish(&path, &wish)).await?;
         running.hear(&mut asked).await
     })??;
     match answer {
-        Answer::Reply(Reply::Done(text)) => {
-            println!("{text}");
-            Ok(())
-        }
-        Answer::Reply(Reply::Denied(text)) => Err(anyhow!("denied: {text}").into()),
-        Answer::Reply(Reply::NotNow(text)) => Err(anyhow!("{text}").into()),
+        Answer::Reply(reply) => Ok(reply),
         Answer::Error(why) => Err(anyhow!("{why}").into()),
-        Answer::Status(_) => Err(anyhow!(
-            "the box answered something else; is it of another version than this program?"
-        )
-        .into()),
+        Answer::Status(_) => Err(other_version()),
     }
 }
 
+/// Prints what came of a wish.
+fn say(reply: Reply) -> Result<(), Failure> {
+    match reply {
+        Reply::Done(text) => {
+            println!("{text}");
+            Ok(())
+        }
+        Reply::Denied(text) => Err(anyhow!("denied: {text}").into()),
+        Reply::NotNow(text) => Err(anyhow!("{text}").into()),
+        Reply::Link(_) => Err(other_version()),
+    }
+}
+
+fn other_version() -> Failure {
+    anyhow!("the box answered something else; is it of another version than this program?").into()
+}
+
 /// A line from standard input, unseen if that is a terminal.
-fn typed(prompt: &str) -> Result<Secret, Failure> {
-    /// More than a passphrase has.
+fn typed(prompt: &str, what: &str) -> Result<Secret, Failure> {
+    /// More than a passphrase or link has.
     const LONGEST: u64 = 4096;
     const CTRL_C: u8 = 3;
 
@@ -274,11 +415,11 @@ fn typed(prompt: &str) -> Result<Secret, Failure> {
     }
     drop(unseen);
     if byte[0] == CTRL_C {
-        return Err(anyhow!("cancelled; the box has the key it had").into());
+        return Err(anyhow!("cancelled; nothing has changed").into());
     }
     let text = line.trim_ascii();
     if text.is_empty() {
-        return Err(anyhow!("no key was given; the box has the key it had").into());
+        return Err(anyhow!("no {what} was given; nothing has changed").into());
     }
     Ok(Secret::new(text.to_vec()))
 }

@@ -54,6 +54,7 @@ impl RunArgs {
             status_socket: self.status_socket.clone().or_else(socket::default_path),
             status_socket_required: self.status_socket.is_some(),
             duration: None,
+            waits: true,
             panel: Some(PanelPlaces {
                 lamp: self.lamp_socket.clone().or_else(lamp::default_path),
                 start_lamp: self.with_lamp.then(|| self.board_dir.clone()),

@@ -78,6 +78,8 @@ pub(super) struct Meeting {
     pub(super) passphrase_file: Given<String>,
     pub(super) begin: Given<Begin>,
     pub(super) require_e2ee: bool,
+    pub(super) link_origin: Given<String>,
+    pub(super) button_starts: Given<bool>,
 }
 
 #[derive(Clone, Copy, Deserialize)]

@@ -88,7 +88,7 @@ pub struct Overrides {
         help_heading = "Media"
     )]
     pub speaker: Option<Speaker>,
-    /// Where pictures go: auto, none, kms, wayland, window
+    /// Where pictures go: auto, none, kms, wayland, window, file:PATH (a PNG)
     #[arg(long, value_name = "SINK", help_heading = "Media")]
     pub screen: Option<Screen>,
     /// Directory for one MKV recording per remote participant

@@ -16,7 +16,9 @@ use roomseal_service::livekit::Token;
 use toml::Spanned;
 
 use super::file::{self, File, Given};
-use super::{Config, ConfigError, E2ee, Log, LogFormat, Overrides, Speaker, SpeakerSetting};
+use super::{
+    Config, ConfigError, E2ee, Log, LogFormat, Meetings, Overrides, Speaker, SpeakerSetting,
+};
 use crate::secret::{self, Secret};
 
 pub(crate) use keys::{RAW_KEY_ADVICE, RAW_KEY_PROBLEM, passphrase_key, raw_key};
@@ -47,7 +49,7 @@ enum Origin {
 }
 
 pub(super) fn resolve(text: &Text<'_>, over: &Overrides) -> Result<Config, ConfigError> {
-    let file: File = toml::from_str(text.text)
+    let mut file: File = toml::from_str(text.text)
         .map_err(|error| FileError::from_toml(text.path, text.text, &error))?;
     let mut warnings = Vec::new();
     let (name, origin) = pick(over.name.clone(), "--name", file.device.name, || {
@@ -58,13 +60,27 @@ pub(super) fn resolve(text: &Text<'_>, over: &Overrides) -> Result<Config, Confi
         "sim".to_owned()
     });
     let mut over = over.clone();
+    let require_e2ee = file.meeting.require_e2ee;
+    let link_origin = file.meeting.link_origin.take();
+    let button_starts = file.meeting.button_starts.take();
     let meeting = text.meeting(file.meeting, &file.e2ee, &mut over, &mut warnings)?;
     let over = &over;
     let service = text.service(&name, file.service, over, &mut warnings)?;
-    let e2ee = match meeting {
-        None => text.e2ee(file.e2ee, over, &service.identity, &mut warnings)?,
-        // Keys come from the meeting, and what is required is the host's decision.
-        Some(_) => E2ee::default(),
+    let e2ee = match (&meeting, &service.room) {
+        // Keys come from the meeting, and what is required there is the host's decision. In a foreign room that
+        // somebody enters later, nothing leaves before it has a key.
+        (Some(_), _) => E2ee {
+            required: true,
+            ..E2ee::default()
+        },
+        (None, Some(_)) => text.e2ee(file.e2ee, over, &service.identity, &mut warnings)?,
+        // What is missing for a foreign room is no trouble for a box that waits outside.
+        (None, None) => text.e2ee(file.e2ee, over, &service.identity, &mut Vec::new())?,
+    };
+    let meetings = Meetings {
+        origin: text.origin(link_origin, &service.server)?,
+        button_starts: button_starts.is_none_or(Spanned::into_inner),
+        require_e2ee,
     };
     let camera = text.camera(file.camera, over)?;
     let microphone = text.microphone(file.microphone, over)?;
@@ -80,6 +96,7 @@ pub(super) fn resolve(text: &Text<'_>, over: &Overrides) -> Result<Config, Confi
         service,
         e2ee,
         meeting,
+        meetings,
         camera,
         microphone,
         speaker: SpeakerSetting {

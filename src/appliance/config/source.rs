@@ -60,10 +60,12 @@ pub enum Speaker {
 }
 
 /// Where pictures go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Screen {
     /// What the board says.
     Auto,
+    /// A PNG file with what is on the screen, written anew twice a second.
+    File(PathBuf),
     /// The kernel's display interface, without a desktop.
     Kms,
     /// No screen.
@@ -162,9 +164,10 @@ impl FromStr for Screen {
     type Err = UnknownSource;
 
     fn from_str(text: &str) -> Result<Self, UnknownSource> {
-        const KINDS: &[&str] = &["auto", "kms", "none", "wayland", "window"];
+        const KINDS: &[&str] = &["auto", "file:PATH", "kms", "none", "wayland", "window"];
         Ok(match split(text) {
             ("auto", None) => Self::Auto,
+            ("file", Some(path)) => Self::File(path.into()),
             ("kms", None) => Self::Kms,
             ("none", None) => Self::None,
             ("wayland", None) => Self::Wayland,

@@ -3,11 +3,12 @@
 
 use std::fmt;
 
+use roomseal_policy::{Link, LinkError, RoomCode};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{Command, Medium, Switch};
-use crate::config::{RAW_KEY_ADVICE, passphrase_key, raw_key};
+use super::{Command, Destination, Key, Medium, Switch};
+use crate::config::{RAW_KEY_ADVICE, raw_key};
 use crate::secret::Secret;
 use crate::session::LONGEST_LINE;
 
@@ -16,8 +17,11 @@ const LONGEST_SECRET: usize = 1024;
 /// No room's name is longer; the same as in the configuration.
 const LONGEST_ROOM: usize = 256;
 
-/// `{"do":"mute","what":"microphone","to":"on"}`, `{"do":"leave"}`, `{"do":"join"}`, `{"do":"join","room":"lobby"}`,
-/// `{"do":"key","passphrase":"…"}`, `{"do":"key","raw-hex":"…"}`, `{"do":"e2ee","to":"on"}` or `{"do":"chat","line":"hello"}`.
+/// `{"do":"mute","what":"microphone","to":"on"}`, `{"do":"leave"}`, `{"do":"start"}`, `{"do":"end"}`, `{"do":"join"}`,
+/// `{"do":"join","room":"lobby"}`, `{"do":"join","link":"https://…"}`, `{"do":"guest-link"}`,
+/// `{"do":"invitation","to":"on"}`, `{"do":"scan"}`,
+/// `{"do":"key","passphrase":"…"}`, `{"do":"key","raw-hex":"…"}`, `{"do":"key","link":"https://…"}`,
+/// `{"do":"e2ee","to":"on"}` or `{"do":"chat","line":"hello"}`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "do", deny_unknown_fields)]
 pub enum Spoken {
@@ -31,16 +35,31 @@ pub enum Spoken {
         /// What is to be.
         to: OnOff,
     },
+    /// End the meeting for everybody.
+    End {},
+    /// Hand out the link for guests.
+    GuestLink {},
+    /// Show the code for guests on the box's own screen, or no longer.
+    Invitation {
+        /// What is to be.
+        to: OnOff,
+    },
     /// Enter the room.
     Join {
-        /// Another room than last time.
+        /// A Roomseal meeting by its link.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        link: Option<SpokenSecret>,
+        /// Another room than last time, or a room code (`k3f-9ab-x2c`).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         room: Option<String>,
     },
-    /// The key of the room, one of two.
+    /// The key of the room, one of three.
     #[serde(rename_all = "kebab-case")]
     Key {
-        /// A passphrase, as the application takes it.
+        /// The link of a Roomseal meeting.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        link: Option<SpokenSecret>,
+        /// A passphrase, as people tell it each other.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         passphrase: Option<SpokenSecret>,
         /// At least 16 bytes in hexadecimal digits.
@@ -49,6 +68,10 @@ pub enum Spoken {
     },
     /// Leave the room. With braces, so that unknown fields are refused here too.
     Leave {},
+    /// Open the camera for a minute and enter the meeting of the code that is held to it.
+    Scan {},
+    /// Make a meeting at once and enter it.
+    Start {},
     /// Mute or unmute.
     Mute {
         /// Which source.
@@ -70,31 +93,43 @@ pub enum OnOff {
 }
 
 /// A secret in a wish: wiped when dropped, never shown.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SpokenSecret(String);
 
 /// Why a wish cannot be one.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Misspoken {
-    /// Neither or both kinds of key, or nothing in them.
+    /// None or several kinds of key, or nothing in them.
     #[error(
-        "give either a passphrase or a raw key; neither may be empty or longer than {LONGEST_SECRET} characters"
+        "give either a passphrase, a link or a raw key; none may be empty, and no passphrase longer than \
+         {LONGEST_SECRET} characters"
     )]
     Key,
+    /// No link of a meeting.
+    #[error(transparent)]
+    Link(#[from] LinkError),
     /// Not hexadecimal, or too short.
     #[error("that is no raw key; {RAW_KEY_ADVICE}")]
     RawKey,
     /// Empty or endless.
     #[error("write a line of 1 to {LONGEST_LINE} bytes")]
     Line,
+    /// A link and a room.
+    #[error("give either a link or a room")]
+    TwoPlaces,
+    /// A link where only the name of a room may stand.
+    #[error(
+        "a link is secret, and is not given as a room: `roomseal join --link` asks for it unseen"
+    )]
+    LinkAsRoom,
     /// Empty, endless or invisible.
     #[error("that is no room's name; write 1 to {LONGEST_ROOM} visible characters")]
     Room,
 }
 
 impl Spoken {
-    /// Checks it. Deriving a key from a passphrase takes a tenth of a second: not for a thread that others wait for.
+    /// Checks it. The curve arithmetic of a host's link takes its time: not for a thread that others wait for.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -107,19 +142,34 @@ impl Spoken {
             Self::E2ee { to } => Command::E2ee {
                 on: to == OnOff::On,
             },
-            Self::Join { room } => Command::Join {
-                room: room.map(named).transpose()?,
+            Self::End {} => Command::End,
+            Self::GuestLink {} => Command::GuestLink,
+            Self::Invitation { to } => Command::Invitation {
+                shown: to == OnOff::On,
+            },
+            Self::Join { link, room } => Command::Join {
+                to: match (link, room) {
+                    (None, None) => None,
+                    (Some(link), None) => Some(Destination::Link(Box::new(Link::parse(&link.0)?))),
+                    (None, Some(room)) => Some(named(room)?),
+                    (Some(_), Some(_)) => return Err(Misspoken::TwoPlaces),
+                },
             },
             Self::Key {
-                passphrase: Some(passphrase),
-                raw_hex: None,
-            } => Command::Key(passphrase_key(&passphrase.take()?)),
-            Self::Key {
-                passphrase: None,
-                raw_hex: Some(digits),
-            } => Command::Key(raw_key(&digits.take()?).ok_or(Misspoken::RawKey)?),
-            Self::Key { .. } => return Err(Misspoken::Key),
+                link,
+                passphrase,
+                raw_hex,
+            } => Command::Key(match (link, passphrase, raw_hex) {
+                (Some(link), None, None) => Key::Link(Box::new(Link::parse(&link.0)?)),
+                (None, Some(passphrase), None) => Key::Passphrase(passphrase.take()?),
+                (None, None, Some(digits)) => {
+                    Key::Raw(raw_key(&digits.take()?).ok_or(Misspoken::RawKey)?)
+                }
+                _ => return Err(Misspoken::Key),
+            }),
             Self::Leave {} => Command::Leave,
+            Self::Scan {} => Command::Scan,
+            Self::Start {} => Command::Start,
             Self::Mute { what, to } => Command::Mute { what, to },
         })
     }
@@ -129,6 +179,16 @@ impl SpokenSecret {
     /// Takes a secret into a wish; `None` when it is no text.
     pub fn new(secret: &Secret) -> Option<Self> {
         secret.expose_text().map(|text| Self(text.to_owned()))
+    }
+
+    /// The link for guests, to hand out.
+    pub(crate) fn link(link: &Link) -> Self {
+        Self(std::mem::take(&mut *link.for_guests().expose()))
+    }
+
+    /// The text; whoever calls it gives it to who is to have it, and to nobody else.
+    pub fn expose(&self) -> &str {
+        &self.0
     }
 
     /// White space at both ends is not part of it, as in a file.
@@ -162,10 +222,22 @@ pub(crate) fn line(spoken: &impl Serialize) -> serde_json::Result<Zeroizing<Vec<
     Ok(line)
 }
 
-fn named(room: String) -> Result<String, Misspoken> {
+fn named(room: String) -> Result<Destination, Misspoken> {
     let fits =
         !room.trim().is_empty() && room.len() <= LONGEST_ROOM && crate::text::plain(&room) == room;
-    if fits { Ok(room) } else { Err(Misspoken::Room) }
+    match code(&room) {
+        _ if !fits => Err(Misspoken::Room),
+        _ if room.contains("://") => Err(Misspoken::LinkAsRoom),
+        Some(code) => Ok(Destination::Code(code.room())),
+        None => Ok(Destination::Room(room)),
+    }
+}
+
+/// Nine symbols alone could as well be a word; in three groups of three they are a code.
+fn code(text: &str) -> Option<RoomCode> {
+    let mut groups = text.trim().split([' ', '-']);
+    let grouped = groups.by_ref().take(3).all(|group| group.len() == 3) && groups.next().is_none();
+    grouped.then(|| text.parse().ok()).flatten()
 }
 
 fn microphone() -> Medium {
@@ -192,7 +264,26 @@ mod tests {
             }
         ));
         let join = understood(r#"{"do":"join","room":"lobby"}"#).unwrap();
-        assert!(matches!(join, Command::Join { room: Some(room) } if room == "lobby"));
+        assert!(
+            matches!(join, Command::Join { to: Some(Destination::Room(room)) } if room == "lobby")
+        );
+        for typed in ["k3f-9ab-x2c", "K3F 9AB X2C"] {
+            let join = understood(&format!(r#"{{"do":"join","room":"{typed}"}}"#)).unwrap();
+            assert!(
+                matches!(&join, Command::Join { to: Some(Destination::Code(room)) } if room.as_str() == "k3f-9ab-x2c"),
+                "{join:?}"
+            );
+        }
+        // Nine letters are a word.
+        let join = understood(r#"{"do":"join","room":"boardroom"}"#).unwrap();
+        assert!(matches!(
+            join,
+            Command::Join {
+                to: Some(Destination::Room(_))
+            }
+        ));
+        let secret = understood(r#"{"do":"join","room":"https://meet.example.org/j/a#k=b"}"#);
+        assert_eq!(secret.unwrap_err(), Misspoken::LinkAsRoom);
         assert!(serde_json::from_str::<Spoken>(r#"{"do":"leave","now":true}"#).is_err());
         assert!(serde_json::from_str::<Spoken>(r#"{"do":"reboot"}"#).is_err());
     }
@@ -214,12 +305,15 @@ mod tests {
             refused(r#"{"do":"key","raw-hex":"00ff"}"#),
             Misspoken::RawKey
         );
+        let cut = r#"{"do":"key","link":"https://meet.example.org/j/lobby"}"#;
+        assert_eq!(refused(cut), Misspoken::Link(LinkError::NoFragment));
     }
 
     #[test]
     fn a_room_cannot_be_named_invisibly() {
         for room in ["", "   ", "a\u{202e}b", &"x".repeat(257)] {
             let join = Spoken::Join {
+                link: None,
                 room: Some(room.to_owned()),
             };
             assert_eq!(join.understand().unwrap_err(), Misspoken::Room, "{room:?}");
@@ -231,6 +325,7 @@ mod tests {
         let hardest = "\u{1}".repeat(LONGEST_SECRET);
         let secret = SpokenSecret::new(&Secret::new(hardest.into_bytes())).unwrap();
         let spoken = Spoken::Key {
+            link: None,
             passphrase: Some(secret),
             raw_hex: None,
         };

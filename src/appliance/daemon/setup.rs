@@ -51,6 +51,7 @@ pub(super) fn call(config: &Config, board: &Board) -> CallConfig {
         present: PresentConfig {
             display: display(config, board),
             speaker,
+            header: crate::screen::Screen::header(PresentConfig::default().size),
             max_tiles: usize::try_from(tiles).unwrap_or(usize::MAX),
             recording: recording(config),
             ..PresentConfig::default()
@@ -143,13 +144,17 @@ fn display(config: &Config, board: &Board) -> Display {
         connector: None,
         driver: None,
     };
-    match config.screen.sink {
+    match &config.screen.sink {
         Screen::Auto => match board.media.auto.screen {
             AutoScreen::Kms => kms,
             AutoScreen::None => Display::None,
             AutoScreen::Wayland => Display::Wayland,
             AutoScreen::Window => Display::Window,
         },
+        Screen::File(path) => Display::Elements(format!(
+            "videorate drop-only=true ! video/x-raw,framerate=2/1 ! videoconvert ! pngenc ! multifilesink location={}",
+            quoted(&path.display().to_string())
+        )),
         Screen::Kms => kms,
         Screen::None => Display::None,
         Screen::Wayland => Display::Wayland,

@@ -54,6 +54,11 @@ impl Talk {
         })
     }
 
+    /// Who asks the service as administrator, if this box may.
+    pub(super) fn admin(&self) -> Option<Admin> {
+        self.admin.clone()
+    }
+
     /// In the room from zero.
     pub(super) fn restart(&mut self) {
         self.messages.restart();

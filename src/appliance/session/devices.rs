@@ -42,6 +42,7 @@ impl Session<'_> {
             }
             // Told where it was decided; the call has adapted the tiles.
             CaptureEvent::Limits(_) => {}
+            CaptureEvent::CodeSeen(code) => self.code_seen(&code),
             CaptureEvent::CodecPreferred { codec } => {
                 self.codec.prefer(codec);
                 self.choose_codec();

@@ -1,29 +1,26 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What people ask for, carried out: inside a room by its session, outside by [`outside`].
+//! What people ask for, carried out: inside a room. What is done outside stands in [`outside`](super::outside).
 
 use std::time::Instant;
 
-use roomseal_e2ee::FrameKey;
 use roomseal_media::call;
 use roomseal_media::transport::MediaKind;
 use roomseal_meeting::call::Event as MeetingEvent;
 use roomseal_meeting::{Action, Announcement, By as Presser};
-use roomseal_service::livekit::TokenSource;
+use roomseal_policy::Link;
 
-use super::lamp;
 use super::mute::{self, By};
-use super::{BEAT, Pulses, Session, Setup};
-use crate::control::{Command, Medium, Order, Orders, Origin, Reply, Switch};
-use crate::status::{Connection, Publisher, Shield};
-use crate::supervise::Stop;
+use super::{Session, Setup, place};
+use crate::control::{Command, Destination, Medium, Order, Origin, Reply, SpokenSecret, Switch};
+use crate::status::Publisher;
 
 /// Where the box goes after an order.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Next {
     Stay,
     Outside,
-    /// Into this room.
-    Elsewhere(String),
+    /// There.
+    Elsewhere(Destination),
 }
 
 impl Session<'_> {
@@ -31,6 +28,10 @@ impl Session<'_> {
     pub(super) fn order(&mut self, order: Order) -> Next {
         let origin = order.origin;
         let (reply, next) = match order.command.clone() {
+            Command::Key(key) => {
+                self.enter(key, order);
+                return Next::Stay;
+            }
             Command::Chat(line) => (self.chat(&line), Next::Stay),
             Command::E2ee { on: true } => (self.turn_on(origin), Next::Stay),
             // Off is never one press: asked for in words, it is as long a thought as the hold of a button.
@@ -42,14 +43,24 @@ impl Session<'_> {
                 self.press(MeetingEvent::Press(presser(origin)), "pressed"),
                 Next::Stay,
             ),
-            Command::Join { room } => self.join(room.as_deref(), origin),
-            Command::Key(key) => (self.key(key, origin), Next::Stay),
+            Command::End => {
+                self.end(order);
+                return Next::Stay;
+            }
+            Command::Invitation { shown } => (self.invite(shown, origin), Next::Stay),
+            Command::GuestLink => (self.guest_link(origin), Next::Stay),
+            Command::Join { to } => self.join(to, origin),
             Command::Leave => {
                 let reason = format!("asked to, {}", origin.words());
                 self.status.happened(&format!("left {}", origin.words()));
                 self.out(&reason);
                 let done = "left; `roomseal join` or the page bring the box back";
                 (Reply::Done(done.to_owned()), Next::Outside)
+            }
+            Command::Start | Command::Scan => {
+                let here = self.status.watch().borrow().room.clone();
+                let text = format!("the box is in {here}: leave it first (`roomseal leave`)");
+                (Reply::NotNow(text), Next::Stay)
             }
             Command::Mute { what, to } => (self.mute(what, to, origin), Next::Stay),
         };
@@ -62,51 +73,88 @@ impl Session<'_> {
         next
     }
 
-    fn join(&self, room: Option<&str>, origin: Origin) -> (Reply, Next) {
+    fn join(&self, to: Option<Destination>, origin: Origin) -> (Reply, Next) {
         let here = self.status.watch().borrow().room.clone();
-        match room {
-            Some(room) if room != here => {
-                if let Some(refused) = only_room(self.setup, &here) {
-                    return (refused, Next::Stay);
-                }
-                self.status
-                    .happened(&format!("left for {room} {}", origin.words()));
-                self.out("on the way to another room");
-                (
-                    Reply::Done(format!("leaving {here} for {room}")),
-                    Next::Elsewhere(room.to_owned()),
-                )
-            }
-            _ => {
-                let text = format!("the box is already in {here}, or on its way there");
-                (Reply::NotNow(text), Next::Stay)
-            }
+        let Some(to) = to.filter(|to| !self.is_here(to, &here)) else {
+            let text = format!("the box is already in {here}, or on its way there");
+            return (Reply::NotNow(text), Next::Stay);
+        };
+        if let Some(refused) = place::out_of_reach(self.setup, &to) {
+            return (refused, Next::Stay);
         }
+        let room = to.room();
+        self.status
+            .happened(&format!("left for {room} {}", origin.words()));
+        self.out("on the way to another room");
+        (
+            Reply::Done(format!("leaving {here} for {room}")),
+            Next::Elsewhere(to),
+        )
     }
 
-    /// Seals and opens with `key` from the next frame on: nobody has to leave for it.
-    fn key(&mut self, key: FrameKey, origin: Origin) -> Reply {
-        if self.setup.meeting.is_some() {
-            return Reply::NotNow(
-                "this is a Roomseal meeting: its keys come from its link; start the box with the right link".into(),
-            );
+    /// Whether `to` is where the box is; another meeting may have the same room.
+    fn is_here(&self, to: &Destination, here: &str) -> bool {
+        let same = match (to, &self.setup.meeting) {
+            (Destination::Room(_), None) | (Destination::Code(_), Some(_)) => true,
+            (Destination::Link(link), Some(meeting)) => {
+                let own = meeting.link.as_ref().map(Link::host_check);
+                own == Some(link.host_check())
+            }
+            _ => false,
+        };
+        same && to.room() == here
+    }
+
+    /// Ends the meeting for everybody; the service's word that it has ended takes this box out, too.
+    fn end(&self, order: Order) {
+        let is_host = self.setup.meeting.is_none() || self.is_host();
+        let refused = if order.origin == Origin::Paired {
+            Some(Reply::Denied("this is for somebody at the box".to_owned()))
+        } else if !is_host {
+            Some(Reply::Denied(
+                "only a host ends the meeting for everybody; `roomseal leave` leaves it".to_owned(),
+            ))
+        } else {
+            None
+        };
+        if let Some(refused) = refused {
+            order.answer(refused);
+            return;
         }
-        let keys = &mut self.setup.e2ee.keys;
-        keys.shared = Some(key);
-        if let Some(own) = keys.of(&self.setup.identity).cloned() {
-            self.call.command(call::Command::SendKey(keys.index, own));
-            self.own_key();
+        let Some(admin) = self.talk.admin() else {
+            order.answer(Reply::NotNow(
+                "this box has a token that may not end meetings: leave it, or give the box an api-key in [service]"
+                    .to_owned(),
+            ));
+            return;
+        };
+        self.status
+            .happened(&format!("ended for everybody {}", order.origin.words()));
+        tokio::spawn(async move {
+            let reply = match admin.end_room().await {
+                Ok(()) => Reply::Done("the meeting is over for everybody".to_owned()),
+                Err(error) => Reply::NotNow(format!("the service did not end it: {error}")),
+            };
+            order.answer(reply);
+        });
+    }
+
+    /// The link for guests, for who has a shell on this box: it has the key in it.
+    fn guest_link(&self, origin: Origin) -> Reply {
+        if origin != Origin::CommandLine {
+            return Reply::Denied("the link has the key in it: it is given out at the box".into());
         }
-        for (sid, identity) in self.room.keyed_by_app() {
-            self.call.command(call::Command::Keys {
-                sid,
-                keys: self.setup.e2ee.keys.ring(&identity),
-            });
+        let link = self.setup.meeting.as_ref().map(|meeting| &meeting.link);
+        match link {
+            Some(Some(link)) => Reply::Link(SpokenSecret::link(link)),
+            Some(None) => Reply::NotNow(
+                "this box came with the room code and has no link: ask a host for one".into(),
+            ),
+            None => Reply::NotNow(
+                "this is a foreign room, which has no link: `roomseal invite` writes an invitation"
+                    .into(),
+            ),
         }
-        self.status.happened(&format!("new key {}", origin.words()));
-        Reply::Done(
-            "the key is in use; the shield says whether it opens what the others send".into(),
-        )
     }
 
     fn turn_on(&mut self, origin: Origin) -> Reply {
@@ -193,86 +241,14 @@ fn presser(origin: Origin) -> Presser {
     }
 }
 
-/// Waits outside until somebody asks for a room; `false` when the process stops.
-pub(super) async fn outside(
-    setup: &mut Setup,
-    orders: &mut Orders,
-    status: &Publisher,
-    stop: &Stop,
-    pulses: &Pulses,
-) -> bool {
-    let mut beat = tokio::time::interval(BEAT);
-    loop {
-        let order = tokio::select! {
-            () = stop.asked() => return false,
-            _ = beat.tick() => {
-                status.judged(Shield::outside());
-                pulses.media.beat();
-                pulses.signalling.beat();
-                lamp::renew_outside(setup, status);
-                continue;
-            }
-            Some(order) = orders.next() => order,
-        };
-        let origin = order.origin;
-        let reply = match order.command.clone() {
-            Command::Join { room } => {
-                let here = status.watch().borrow().room.clone();
-                let room = room.unwrap_or_else(|| here.clone());
-                match only_room(setup, &here).filter(|_| room != here) {
-                    Some(refused) => refused,
-                    None => {
-                        enter(setup, status, &room);
-                        status.happened(&format!("on the way to {room} {}", origin.words()));
-                        order.answer(Reply::Done(format!("joining {room}")));
-                        return true;
-                    }
-                }
-            }
-            Command::Key(key) => {
-                setup.e2ee.keys.shared = Some(key);
-                status.happened(&format!("new key {}", origin.words()));
-                Reply::Done("the key is kept for the next meeting".to_owned())
-            }
-            Command::Chat(_)
-            | Command::E2ee { .. }
-            | Command::Hold
-            | Command::Leave
-            | Command::Press => {
-                Reply::NotNow("the box is in no meeting; `roomseal join` enters one".to_owned())
-            }
-            Command::Mute { what, to } => turn(setup, status, what, to, origin),
-        };
-        if let Reply::Denied(why) = &reply {
-            status.happened(&format!("refused {}: {why}", origin.words()));
-        }
-        order.answer(reply);
-    }
-}
-
-/// The next membership is one of `room`.
-pub(super) fn enter(setup: &mut Setup, status: &Publisher, room: &str) {
-    if let TokenSource::Minted(mint) = &mut setup.service.tokens {
-        room.clone_into(&mut mint.room);
-    }
-    status.update(|status| {
-        room.clone_into(&mut status.room);
-        status.connection = Connection::Starting;
-    });
-}
-
-/// Why no other room than `here` can be entered, if so.
-fn only_room(setup: &Setup, here: &str) -> Option<Reply> {
-    matches!(setup.service.tokens, TokenSource::Given(_)).then(|| {
-        Reply::NotNow(format!(
-            "this box has a token for {here} and no other room; give it an api-key in [service], or start it with a \
-             token for that room"
-        ))
-    })
-}
-
 /// Turns a mute switch and says so; whoever captures has to follow it.
-fn turn(setup: &mut Setup, status: &Publisher, what: Medium, to: Switch, origin: Origin) -> Reply {
+pub(super) fn turn(
+    setup: &mut Setup,
+    status: &Publisher,
+    what: Medium,
+    to: Switch,
+    origin: Origin,
+) -> Reply {
     let word = what.word();
     match setup.muted.turn(what, to, By::Person(origin)) {
         Ok(muted) => {

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use roomseal_e2ee::Secret;
 use roomseal_meeting::call::{BoxState, Event, Settings};
 use roomseal_meeting::{
     self as meeting, Action, Circumstances, ForeignRoom, Invitation, Meeting, Report, Requirement,
 };
-use roomseal_policy::{E2ee, KeyModel, Policy, SecretSource};
+use roomseal_policy::{E2ee, HostCheck, KeyModel, Link, Policy, SecretSource};
 use roomseal_service::livekit::Encryption;
 
 use crate::config::{self, RoomsealMeeting};
@@ -41,18 +42,21 @@ impl Room {
         let mut seed = zeroize::Zeroizing::new([0; 32]);
         getrandom::fill(&mut *seed)
             .map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
+        let link = by.link.as_ref();
         let settings = Settings {
             invitation: Invitation {
-                room: by.link.room().clone(),
-                hosts: by.link.host_check(),
-                sealed: by.link.announced() == E2ee::On,
+                room: by.room.clone(),
+                hosts: link.map_or(HostCheck::FirstUse, Link::host_check),
+                sealed: link.is_some_and(|link| link.announced() == E2ee::On),
                 root: None,
             },
-            host: by.link.host().map(|grant| Arc::new(grant.host())),
+            host: link
+                .and_then(Link::host)
+                .map(|grant| Arc::new(grant.host())),
             secret: by.secret.clone(),
-            key_model: match by.link.secret() {
-                SecretSource::Link(_) | SecretSource::Passphrase => KeyModel::User,
-                SecretSource::Service => KeyModel::Server,
+            key_model: match link.map(Link::secret) {
+                None | Some(SecretSource::Link(_) | SecretSource::Passphrase) => KeyModel::User,
+                Some(SecretSource::Service) => KeyModel::Server,
             },
             begin: by.begin,
             require_e2ee: by.require_e2ee,
@@ -80,6 +84,34 @@ impl Room {
             _ => return Vec::new(),
         };
         room.handle(event, now)
+    }
+
+    /// Whether `secret` is that of this meeting, if that can be said.
+    pub(super) fn fits(&self, secret: &Secret) -> Option<bool> {
+        match self {
+            Self::Foreign(_) => None,
+            Self::Roomseal(meeting) => meeting.fits(secret),
+        }
+    }
+
+    /// Who counts down to off (`None`: this box), and how long is left.
+    pub(super) fn countdown(&self, now: Duration) -> Option<(Option<String>, Duration)> {
+        let Self::Roomseal(meeting) = self else {
+            return None;
+        };
+        let (by, left) = meeting.countdown(now)?;
+        Some((by.map(str::to_owned), left))
+    }
+
+    /// Who holds the keys, in words.
+    pub(super) fn key_model(&self) -> &'static str {
+        match self {
+            Self::Foreign(_) => "keys by the app: who holds them is not checked here",
+            Self::Roomseal(meeting) => match meeting.key_model() {
+                KeyModel::User => "keys by the people in the meeting: the service cannot read it",
+                KeyModel::Server => "keys by the service: it can read the meeting",
+            },
+        }
     }
 
     /// Who is there, and how their tracks stand.

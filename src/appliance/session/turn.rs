@@ -5,6 +5,7 @@ use roomseal_media::call::{Command, Counts};
 use roomseal_media::transport::Target;
 use roomseal_meeting::Circumstances;
 use roomseal_meeting::call::Event as MeetingEvent;
+use roomseal_policy::Link;
 
 use super::{DENIED, Session, translate};
 use crate::roster;
@@ -77,7 +78,14 @@ impl Session<'_> {
         }
         let shield = self.shield();
         self.renew_lamp(&shield, &local_tracks);
+        let asks = self.asks(&shield);
+        let ending = self.ending();
+        self.look_for_code(asks.is_some());
         self.status.update(|status| {
+            status.asks = asks;
+            status.ending = ending;
+            status.hosted = self.setup.meeting.is_some();
+            status.key_model = self.room.key_model().to_owned();
             status.sending = report.sending_text.to_owned();
             status.sending_since = self.sending_since.map(moment);
             status.local_tracks = local_tracks;
@@ -85,12 +93,14 @@ impl Session<'_> {
             status.encryption = encryption;
         });
         self.status.judged(shield);
+        self.draw();
     }
 
     /// Whether this box decides about encryption.
-    fn is_host(&self) -> bool {
+    pub(super) fn is_host(&self) -> bool {
         let meeting = self.setup.meeting.as_ref();
-        meeting.is_some_and(|meeting| meeting.link.host().is_some())
+        let link = meeting.and_then(|meeting| meeting.link.as_ref());
+        link.and_then(Link::host).is_some()
     }
 
     /// Has what makes another verdict counted now rather than in its turn; the lamp hears it from there, as always.

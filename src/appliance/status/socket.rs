@@ -225,6 +225,10 @@ impl<R: AsyncReadExt + Unpin> SecretLines<R> {
 }
 
 async fn write(to: &mut (impl AsyncWriteExt + Unpin), answer: &Answer) -> io::Result<()> {
+    if matches!(answer, Answer::Reply(_)) {
+        // It may be a link, which is wiped like the key of a wish.
+        return to.write_all(&control::line(answer)?).await;
+    }
     let mut line = serde_json::to_vec(answer)?;
     line.push(b'\n');
     to.write_all(&line).await
@@ -333,7 +337,7 @@ mod tests {
         assert!(key.contains("Key(") && !key.contains("sesame"), "{key}");
         let wrong = next().await;
         assert!(
-            wrong.contains("either a passphrase or a raw key"),
+            wrong.contains("either a passphrase, a link or a raw key"),
             "{wrong}"
         );
     }

@@ -251,9 +251,12 @@ fn facts(status: &Status) -> Vec<String> {
 }
 
 fn head(status: &Status) -> Vec<String> {
+    let room = match status.room.as_str() {
+        "" => "no room".to_owned(),
+        room => format!("room {}", plain(room)),
+    };
     let mut head = vec![format!(
-        "room {} on {}: {}",
-        plain(&status.room),
+        "{room} on {}: {}",
         plain(&status.service),
         plain(&status.connection.text())
     )];
@@ -282,11 +285,21 @@ fn head(status: &Status) -> Vec<String> {
     if status.insecure_lan {
         head.push("signalling: NOT PROTECTED on the network (insecure-lan)".to_owned());
     }
-    head.push(match &status.encryption {
-        Some(encryption) => format!("end-to-end encryption: {}", encryption.text()),
-        None if status.e2ee_required => "end-to-end encryption: required".to_owned(),
-        None => "end-to-end encryption: NOT REQUIRED, this box sends clear".to_owned(),
-    });
+    if let Some(ask) = &status.asks {
+        head.push(format!("key: {}", plain(&ask.text)));
+    }
+    if !status.key_model.is_empty() {
+        head.push(format!("key model: {}", plain(&status.key_model)));
+    }
+    match &status.encryption {
+        Some(encryption) => head.push(format!("end-to-end encryption: {}", encryption.text())),
+        // Its host decides, and has not been heard.
+        None if status.hosted => {}
+        None if status.e2ee_required => head.push("end-to-end encryption: required".to_owned()),
+        None => {
+            head.push("end-to-end encryption: NOT REQUIRED, this box sends clear".to_owned());
+        }
+    }
     // Who has nothing to send need not hear how it would leave.
     if !status.sending.is_empty() && !status.local_tracks.is_empty() {
         head.push(format!("own media: {}", plain(&status.sending)));

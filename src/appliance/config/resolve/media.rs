@@ -87,7 +87,7 @@ impl Text<'_> {
         file: file::ScreenTable,
         over: &Overrides,
     ) -> Result<ScreenSetting, ConfigError> {
-        let (sink, _) = pick(over.screen, "--screen", file.sink, || Screen::Auto);
+        let (sink, _) = pick(over.screen.clone(), "--screen", file.sink, || Screen::Auto);
         Ok(ScreenSetting {
             sink,
             tiles: self.within(file.tiles, |tiles| (1..=6).contains(&tiles), "write 1 to 6")?,

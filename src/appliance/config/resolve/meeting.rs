@@ -2,7 +2,8 @@
 //! A Roomseal meeting: its link, and the passphrase where the link asks for one.
 
 use roomseal_e2ee::Secret;
-use roomseal_policy::{E2ee, Link, MeetingPassphrase, SecretSource};
+use roomseal_policy::{self as policy, E2ee, Link, MeetingPassphrase, SecretSource};
+use roomseal_service::livekit::ServerUrl;
 
 use super::{Origin, Text, located, option};
 use crate::config::{ConfigError, Overrides, RoomsealMeeting, file};
@@ -68,10 +69,33 @@ impl Text<'_> {
                 Some(file::Begin::Off) => E2ee::Off,
                 None => link.announced(),
             },
-            link,
+            room: link.room().clone(),
+            link: Some(link),
             secret,
             require_e2ee: file.require_e2ee,
         }))
+    }
+
+    /// What stands before `/j/` in links: as written, else where the service itself is.
+    pub(super) fn origin(
+        &self,
+        file: file::Given<String>,
+        server: &ServerUrl,
+    ) -> Result<policy::Origin, ConfigError> {
+        if let Some((text, origin)) = located(file) {
+            return self.told(&origin, text.parse());
+        }
+        let scheme = if server.is_encrypted() {
+            "https"
+        } else {
+            "http"
+        };
+        let host = match server.host() {
+            address if address.contains(':') => format!("[{address}]"),
+            name => name.to_owned(),
+        };
+        let text = format!("{scheme}://{host}:{}", server.port());
+        self.told(&Origin::Default, text.parse())
     }
 
     fn passphrase(

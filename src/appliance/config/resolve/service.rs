@@ -57,10 +57,12 @@ impl Text<'_> {
         self.label(&identity, &origin, 256)?;
         let (tokens, room, identity) = match access {
             Access::ApiKey { key, secret } => {
-                let (room, origin) =
-                    self.required(over.room.clone(), "--room", file.room, "room")?;
-                self.label(&room, &origin, 256)?;
-                let mut mint = Mint::new(key, secret, &room, &identity);
+                let room = option(&over.room, "--room").or_else(|| located(file.room));
+                if let Some((room, origin)) = &room {
+                    self.label(room, origin, 256)?;
+                }
+                let room = room.map(|(room, _)| room);
+                let mut mint = Mint::new(key, secret, room.clone().unwrap_or_default(), &identity);
                 mint.name = name.to_owned();
                 (TokenSource::Minted(Box::new(mint)), room, identity)
             }
@@ -80,7 +82,11 @@ impl Text<'_> {
                         ago.as_secs()
                     ));
                 }
-                (TokenSource::Given(token), claims.room, claims.identity)
+                (
+                    TokenSource::Given(token),
+                    Some(claims.room),
+                    claims.identity,
+                )
             }
         };
         Ok(Service {

@@ -156,6 +156,17 @@ fn a_typo_is_placed_and_the_right_key_is_named() {
 }
 
 #[test]
+fn a_box_without_a_room_waits_until_somebody_asks_for_one() {
+    let ran = changed("room = \"lobby\"\n", "");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let said = ran.text();
+    assert!(
+        said.contains("no room before somebody asks for it"),
+        "{said}"
+    );
+}
+
+#[test]
 fn values_that_cannot_be_are_placed_and_explained() {
     for (from, to, part) in [
         (
@@ -168,8 +179,13 @@ fn values_that_cannot_be_are_placed_and_explained() {
             "room = 7",
             "[service] room: found a whole number; write a text in quotes",
         ),
-        ("room = \"lobby\"", "room = lobby", "roomseal.toml:1"),
-        ("room = \"lobby\"", "", "room is missing"),
+        ("room = \"lobby\"", "room = lobby", "roomseal.toml:20:8"),
+        ("url = \"ws://127.0.0.1:7880\"", "", "url is missing"),
+        (
+            "#link-origin = \"https://meet.example.org\"",
+            "link-origin = \"meet.example.org\"",
+            "[meeting] link-origin",
+        ),
         ("ws://127.0.0.1:7880", "ws://192.0.2.7:7880", "insecure_lan"),
         (
             "ws://127.0.0.1:7880",

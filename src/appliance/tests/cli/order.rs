@@ -59,8 +59,14 @@ async fn each_command_says_what_it_means_and_what_came_of_it() {
             "Mute { what: Camera, to: Toggle }",
         ),
         (&["leave"], "Leave"),
-        (&["join"], "Join { room: None }"),
-        (&["join", "lobby"], "Join { room: Some(\"lobby\") }"),
+        (&["join"], "Join { to: None }"),
+        (&["join", "lobby"], "Join { to: Some(Room(\"lobby\")) }"),
+        (
+            &["join", "K3F 9ab x2c"],
+            "Join { to: Some(Code(RoomName(\"k3f-9ab-x2c\"))) }",
+        ),
+        (&["start"], "Start"),
+        (&["end"], "End"),
     ] {
         let (ran, heard) = told(done(), arguments, "").await;
         assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.err);

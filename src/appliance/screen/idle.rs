@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Between meetings: the name of the room, the time, how to begin a meeting, and where the page of the box is.
+
+use super::drawing::{Drawing, Type, lines};
+use super::looks::{AMBER, WARNING, WHITE};
+use super::qr::Code;
+use super::{DESIGN, Local};
+use crate::status::Status;
+
+const BACKGROUND: &str = "#0f1419";
+const DIM: &str = "#adb5bd";
+const LEFT: u32 = 64;
+
+pub(super) fn draw(status: &Status, local: &Local, code: Option<&Code>) -> Drawing {
+    let mut drawing = Drawing::new(0, 0, DESIGN.width, DESIGN.height);
+    drawing.shade(BACKGROUND, 1.0);
+    let name = Type::plain(56, WHITE).bold();
+    drawing.text(LEFT, 112, DESIGN.width - 2 * LEFT, name, &status.name);
+    drawing.text(LEFT - 8, 330, 780, Type::plain(180, WHITE), &local.time);
+    drawing.text(LEFT, 384, 780, Type::plain(32, DIM), &local.day);
+    let hint = Type::plain(28, WHITE);
+    for (line, y) in lines(&local.hint, hint.letters(780))
+        .iter()
+        .take(3)
+        .zip((452..).step_by(40))
+    {
+        drawing.text(LEFT, y, 800, hint, line);
+    }
+    let mut y = 584;
+    for text in warnings(status).iter().take(2) {
+        drawing.sign(LEFT, y - 22, 26, WARNING);
+        drawing.text(LEFT + 40, y, 780, Type::plain(20, AMBER), text);
+        y += 34;
+    }
+    if let Some(code) = &status.pairing_code {
+        let text = format!("Pairing code for a device: {code}");
+        drawing.text(LEFT, 624, 1150, Type::plain(26, WHITE).bold(), &text);
+    }
+    let page = match &status.page {
+        Some(address) => format!("Page of this box: {address}"),
+        None => "This box has no page.".to_owned(),
+    };
+    drawing.text(LEFT, 664, 1150, Type::plain(26, DIM), &page);
+    if let Some(code) = code {
+        let side = 340;
+        drawing.rect(876, 190, side, side, 12, "#ffffff");
+        let scale = f64::from(side) / code.width as f64;
+        drawing.path(876, 190, scale, code.path(), "#000000");
+        drawing.text(
+            876,
+            566,
+            side,
+            Type::plain(20, DIM),
+            "Open the page of this box",
+        );
+    }
+    drawing
+}
+
+fn warnings(status: &Status) -> Vec<String> {
+    let lan = status
+        .insecure_lan
+        .then(|| "signalling is NOT PROTECTED on the network".to_owned());
+    let troubles = status.troubles.iter();
+    lan.into_iter()
+        .chain(troubles.map(|trouble| format!("{}: {}", trouble.about, trouble.text)))
+        .collect()
+}
