@@ -3,7 +3,7 @@
 //! A call without a meeting: what its owner says takes effect when it must.
 
 use std::{
-    sync::{Arc, Condvar, Mutex, PoisonError, mpsc},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
     time::{Duration, Instant},
 };
 
@@ -20,22 +20,55 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Holds the call's own thread while it is closed.
 #[derive(Default)]
 struct Gate {
-    closed: Mutex<bool>,
-    opened: Condvar,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    closed: bool,
+    /// Somebody stands before it.
+    held: bool,
 }
 
 impl Gate {
-    fn set(&self, closed: bool) {
-        *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = closed;
-        self.opened.notify_all();
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes it, and waits until the call's thread stands before it.
+    fn hold(self: &Arc<Self>) -> Held {
+        let held = Held(Arc::clone(self));
+        let mut state = self.state();
+        state.closed = true;
+        let (state, timeout) = self
+            .changed
+            .wait_timeout_while(state, PATIENCE, |state| !state.held)
+            .unwrap_or_else(PoisonError::into_inner);
+        drop(state);
+        assert!(!timeout.timed_out(), "the call takes no turn");
+        held
     }
 
     fn pass(&self) {
-        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-        let _passed = self
-            .opened
-            .wait_while(closed, |closed| *closed)
+        let mut state = self.state();
+        state.held = state.closed;
+        self.changed.notify_all();
+        let mut state = self
+            .changed
+            .wait_while(state, |state| state.closed)
             .unwrap_or_else(PoisonError::into_inner);
+        state.held = false;
+    }
+}
+
+/// Opens the gate when dropped, so that a test that fails can end.
+struct Held(Arc<Gate>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.state().closed = false;
+        self.0.changed.notify_all();
     }
 }
 
@@ -86,18 +119,16 @@ fn no_clear_frame_leaves_after_hold_was_said_although_the_call_is_busy() {
     )
     .unwrap();
     call.command(Command::Send(SealMode::Clear));
-    counted(&turns, "clear frames", |(clear, _)| clear > 10);
+    let (before, _) = counted(&turns, "clear frames", |(clear, _)| clear > 10);
 
-    // From its next turn on the call's thread does nothing at all.
-    gate.set(true);
-    let (before, _) = counted(&turns, "turn", |_| true);
+    let held = gate.hold();
     call.command(Command::Send(SealMode::Hold));
     // Nothing but time makes frames: a hundred of them.
     std::thread::sleep(Duration::from_secs(2));
-    gate.set(false);
+    drop(held);
     let (after, held) = counted(&turns, "held frames", |(_, held)| held > 0);
     let clear = after - before;
-    // What left clear is of the moment between the turn and the command.
+    // What left clear is of the moments between that turn, the next and the command.
     assert!(
         held > 2 * clear,
         "while the call was busy {clear} frames left clear and {held} were held"
