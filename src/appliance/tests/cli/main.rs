@@ -5,7 +5,6 @@
 mod config;
 mod frame;
 mod lamp;
-mod microphone;
 mod order;
 mod program;
 mod run;
