@@ -31,8 +31,6 @@ mod sdk;
 mod sealed;
 mod secrecy;
 mod terminal;
-// A gesture is lost now and then where the machine is busy, and the cause is not found.
-#[cfg(feature = "full")]
 mod toggle;
 
 use std::path::{Path, PathBuf};

@@ -90,6 +90,8 @@ pub struct SimulatedKey {
     line: Vec<u8>,
     /// Edges to come, in order.
     coming: VecDeque<Edge>,
+    /// When the last edge was or will be, whether it has been told or not.
+    last: Option<Duration>,
     down: bool,
 }
 
@@ -117,6 +119,7 @@ impl SimulatedKey {
             pipe,
             line: Vec::new(),
             coming: VecDeque::new(),
+            last: None,
             down: false,
         })
     }
@@ -140,12 +143,9 @@ impl SimulatedKey {
                 continue;
             }
             let line = std::mem::take(&mut self.line);
-            // After what was asked for before, and far enough from it to be a press of its own.
+            // After what was asked for before, and far enough from it to be a press of its own and not a bounce.
             let now = clock::monotonic();
-            let at = self
-                .coming
-                .back()
-                .map_or(now, |edge| now.max(edge.at + SHORT));
+            let at = self.last.map_or(now, |last| now.max(last + SHORT));
             let edge = |down, at| Edge { down, at };
             match line.trim_ascii() {
                 b"down" => self.coming.push_back(edge(true, at)),
@@ -160,6 +160,7 @@ impl SimulatedKey {
                     "no word for a key; write press, hold, down or up"
                 ),
             }
+            self.last = self.coming.back().map(|edge| edge.at).or(self.last);
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::*;
 use crate::Board;
 use crate::board::panel::{Active, LineName, Pull};
-use crate::gesture::{Gesture, Timing};
+use crate::gesture::{Gesture, Recogniser, Timing};
 
 const LASTS: Duration = Duration::from_secs(1);
 
@@ -88,6 +88,51 @@ fn the_simulated_key_is_pressed_and_held_through_its_pipe() {
                 Gesture::Release { .. }
             ]
         ),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_word_that_comes_right_after_a_release_is_a_press_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let places = Places::linux(Some(dir.path().to_owned()));
+    let mut key = key(&Board::sim().panel.button.unwrap(), &places).unwrap();
+    let mut pipe = OpenOptions::new()
+        .write(true)
+        .open(dir.path().join("button"))
+        .unwrap();
+    let told = std::cell::RefCell::new(Vec::new());
+    let mut recogniser = Recogniser::new(Timing::default(), false, clock::monotonic());
+    // Each word is written as soon as the edge that ended the one before has been told.
+    for word in ["press", "press", "hold", "press"] {
+        writeln!(pipe, "{word}").unwrap();
+        let began = clock::monotonic();
+        loop {
+            assert!(clock::monotonic() - began < Duration::from_secs(30));
+            let Some(edge) = key.wait(Duration::from_secs(1)).unwrap() else {
+                continue;
+            };
+            recogniser.edge(edge.down, edge.at, |gesture| {
+                told.borrow_mut().push(gesture)
+            });
+            if !edge.down {
+                break;
+            }
+        }
+    }
+    let released = clock::monotonic() + Duration::from_secs(1);
+    recogniser.poll(released, |gesture| told.borrow_mut().push(gesture));
+    let told = told.into_inner();
+    let count =
+        |wanted: fn(&Gesture) -> bool| told.iter().filter(|gesture| wanted(gesture)).count();
+    assert_eq!(
+        count(|gesture| matches!(gesture, Gesture::Press)),
+        4,
+        "{told:?}"
+    );
+    assert_eq!(
+        count(|gesture| matches!(gesture, Gesture::Hold { .. })),
+        1,
         "{told:?}"
     );
 }
