@@ -168,8 +168,10 @@ pub struct LocalTrack {
     pub encoder: String,
     /// Pixels, for people; empty for sound.
     pub format: String,
-    /// Muted here.
+    /// Muted here: nothing but silence, or no picture, is sealed and sent.
     pub muted: bool,
+    /// Whether the device's own switch is off; `None` where it has none.
+    pub switched_off: Option<bool>,
     /// Frames that left sealed.
     pub sealed: u64,
     /// Frames that could not be sealed and stayed.

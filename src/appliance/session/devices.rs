@@ -5,6 +5,7 @@ use roomseal_media::capture::{AUDIO, CaptureEvent, SourceState};
 use roomseal_media::present::PresentEvent;
 
 use super::Session;
+use crate::status::LocalTrack;
 
 impl Session<'_> {
     pub(super) fn capture(&mut self, event: CaptureEvent) {
@@ -74,5 +75,17 @@ impl Session<'_> {
                 self.status.trouble("recording", Some(reason));
             }
         }
+    }
+
+    /// A microphone that somebody switched off elsewhere is not heard, and nothing here is to blame.
+    pub(super) fn tell_of_switch(&self, tracks: &[LocalTrack]) {
+        let off = tracks
+            .iter()
+            .any(|track| track.switched_off == Some(true) && !track.muted);
+        let trouble = off.then(|| {
+            "it is off at its own switch, so nobody hears this box: mute and unmute here, or turn it on with alsamixer"
+                .to_owned()
+        });
+        self.status.trouble("microphone's switch", trouble);
     }
 }

@@ -12,10 +12,10 @@ impl Session<'_> {
     /// Renews on the lamp what every other view is shown. Called where media has just been counted: should media or
     /// this loop hang, nothing is renewed, and the lamp goes dark.
     pub(super) fn renew_lamp(&mut self, shown: &Shown, tracks: &[LocalTrack]) {
-        // What capture really does, not what was wished for.
-        let muted = tracks
-            .iter()
-            .any(|track| track.source == "microphone" && track.muted);
+        // What capture really does, not what was wished for; where the microphone has a switch, that too.
+        let muted = tracks.iter().any(|track| {
+            track.source == "microphone" && track.muted && track.switched_off != Some(false)
+        });
         let shield = Shield::from_word(&shown.state).unwrap_or(Shield::Fault);
         renew(self.setup, &self.status, shield, muted);
     }

@@ -198,6 +198,7 @@ pub(super) fn local_track(
             .map(|(width, height)| format!("{width}x{height}"))
             .unwrap_or_default(),
         muted: stats.muted,
+        switched_off: stats.switched_off,
         sealed: stats.sealed,
         dropped: stats.dropped,
         clear,

@@ -57,6 +57,7 @@ impl Session<'_> {
                 )
             })
             .collect::<Vec<LocalTrack>>();
+        self.tell_of_switch(&local_tracks);
         let clear = local_tracks.iter().map(|track| track.clear).sum();
         // Counters of a track that was made anew begin again.
         if clear > self.clear && self.room.seals_all() {

@@ -144,7 +144,12 @@ pub fn table(status: &Status) -> String {
     if !status.local_tracks.is_empty() {
         let _ = writeln!(text, "sending");
         for track in &status.local_tracks {
-            let muted = if track.muted { "  muted" } else { "" };
+            let muted = match (track.muted, track.switched_off) {
+                (true, Some(true)) => "  muted, and off at its switch",
+                (true, _) => "  muted",
+                (false, Some(true)) => "  OFF AT ITS SWITCH",
+                (false, _) => "",
+            };
             let clear = if track.clear > 0 {
                 format!("  CLEAR {}", track.clear)
             } else {

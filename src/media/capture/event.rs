@@ -89,6 +89,8 @@ pub struct TrackStats {
     pub source: SourceState,
     /// Whether it is muted.
     pub muted: bool,
+    /// Whether the source's own switch is off, whoever turned it; `None` where it has none.
+    pub switched_off: Option<bool>,
     /// Pictures or blocks of sound the encoder was given.
     pub offered: u64,
     /// Frames the encoder made.

@@ -47,6 +47,7 @@ mod line;
 mod retry;
 mod shared;
 mod source;
+mod switch;
 mod track;
 
 use std::{
@@ -73,6 +74,7 @@ use self::{
     line::Outlet,
     shared::{Echo, Inner, VideoChoice, lock},
     source::Spec,
+    switch::CaptureSwitch,
     track::Track,
 };
 use crate::{
@@ -132,6 +134,8 @@ pub enum CaptureError {
 pub struct Capture {
     inner: Arc<Inner>,
     keepers: Mutex<Vec<Keeper>>,
+    /// The microphone's own switch, where the sound comes from ALSA.
+    switch: Option<CaptureSwitch>,
     control: Option<JoinHandle<()>>,
     /// Tells the proof thread that frames are out, and to end.
     proof: Option<Sender<()>>,
@@ -215,9 +219,14 @@ impl Capture {
             stopped: AtomicBool::new(false),
         });
 
+        let switch = match &config.audio {
+            AudioSource::Alsa { device } => Some(CaptureSwitch::watch(device)?),
+            _ => None,
+        };
         let mut capture = Self {
             inner: Arc::clone(&inner),
             keepers: Mutex::default(),
+            switch,
             control: None,
             proof: None,
         };
@@ -337,10 +346,14 @@ impl Capture {
         }
     }
 
-    /// Mutes a track: sound becomes silence before it is encoded, pictures stop.
+    /// Mutes a track: sound becomes silence before it is encoded, and the switch of an ALSA
+    /// microphone is turned off; pictures stop.
     pub fn set_mute(&self, local: LocalTrackId, muted: bool) {
         if let Some(track) = self.inner.track(local) {
             track.set_mute(muted);
+            if let (MediaKind::Audio, Some(switch)) = (track.kind, &self.switch) {
+                switch.mute(muted);
+            }
         }
     }
 
@@ -420,8 +433,18 @@ impl Capture {
         self.inner
             .tracks
             .iter()
-            .map(|track| track.stats(self.inner.codec_of(track)))
+            .map(|track| TrackStats {
+                switched_off: self.switched_off(track.kind),
+                ..track.stats(self.inner.codec_of(track))
+            })
             .collect()
+    }
+
+    fn switched_off(&self, kind: MediaKind) -> Option<bool> {
+        match kind {
+            MediaKind::Audio => self.switch.as_ref()?.is_off(),
+            MediaKind::Video => None,
+        }
     }
 
     /// Closes all devices. No frame comes after it returns. Not from `on_frame` or `on_event`.

@@ -439,6 +439,7 @@ impl Track {
             encoder,
             source: lock(&self.source).clone(),
             muted: self.muted(),
+            switched_off: None,
             offered: counts.offered.load(Ordering::Relaxed),
             encoded: counts.encoded.load(Ordering::Relaxed),
             frames,

@@ -5,7 +5,7 @@
  * @typedef {{sid: string, source: string, muted: boolean, verification: string, text: string, opened: number, refused: number}} RemoteTrack
  * @typedef {{word: string, text: string}} Standing
  * @typedef {{identity: string, name: string, kind: string, standing: Standing | null, tracks: RemoteTrack[]}} Participant
- * @typedef {{source: string, codec: string, encoder: string, format: string, muted: boolean, sealed: number, dropped: number, clear: number, leaves: string}} LocalTrack
+ * @typedef {{source: string, codec: string, encoder: string, format: string, muted: boolean, 'switched-off': boolean | null, sealed: number, dropped: number, clear: number, leaves: string}} LocalTrack
  * @typedef {{state: string, text: string, reasons: string[]}} Shield
  * @typedef {{hue: string, shape: string}} Lamp
  * @typedef {{on: boolean | null, host: boolean, 'by-service': boolean, ending: number | null}} Encryption
@@ -116,8 +116,10 @@ export function standingMark({ word, text }) {
 export function ownMark(track) {
   const details = [track.codec, track.format].filter(Boolean).join(' ');
   if (track.muted) {
-    return { sign: '–', word: 'muted', reason: details, tone: 'calm' };
+    const reason = track['switched-off'] ? `${details}, and off at its own switch` : details;
+    return { sign: '–', word: 'muted', reason, tone: 'calm' };
   }
+  if (track['switched-off']) return { sign: '–', word: 'off at its own switch', reason: details, tone: 'calm' };
   switch (track.leaves) {
     case 'sealed':
       return { sign: '✓', word: 'sealed', reason: details, tone: 'good' };

@@ -20,7 +20,7 @@ use rustix::process::Signal;
 use crate::program::{Place, Running};
 
 /// Far more than anything here takes; a hang becomes a failure.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is promised: 1.5 s after the last renewal, and a little for the machine.
 const DARK_WITHIN: Duration = Duration::from_secs(2);
@@ -85,7 +85,7 @@ fn lamp_arguments(board: &str) -> Vec<&str> {
     ]
 }
 
-fn command(place: &Place, arguments: &[&str]) -> Command {
+pub(crate) fn command(place: &Place, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_roomseal"));
     command
         .args(arguments)
@@ -101,7 +101,7 @@ fn command(place: &Place, arguments: &[&str]) -> Command {
 }
 
 /// What the simulated LED of this name shows, in percent.
-fn percent(place: &Path, name: &str) -> u32 {
+pub(crate) fn percent(place: &Path, name: &str) -> u32 {
     let text = std::fs::read_to_string(place.join("panel").join(name));
     text.map_or(0, |text| text.trim().parse().unwrap())
 }
@@ -111,7 +111,7 @@ fn lit(place: &Path) -> [u32; 3] {
 }
 
 /// Looks every few milliseconds; panics after `limit`.
-fn until(what: &str, limit: Duration, mut is: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, limit: Duration, mut is: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is() {
         assert!(began.elapsed() < limit, "not within {limit:?}: {what}");
@@ -290,8 +290,8 @@ fn board(place: &Place, id: &str, line: &str) {
     std::fs::write(folder.join("board.toml"), text).unwrap();
 }
 
-/// A box that never gets into its meeting: it says so in white.
-fn the_box(place: &Place, more: &[&str]) -> Running {
+/// How a box is started that never gets into its meeting.
+pub(crate) fn run_arguments<'a>(place: &Place, more: &[&'a str]) -> Vec<&'a str> {
     place.secret("api-secret", "a secret of at least 32 characters");
     place.secret("passphrase", "correct horse battery staple");
     let mut arguments = vec![
@@ -316,11 +316,16 @@ fn the_box(place: &Place, more: &[&str]) -> Running {
         "panel",
     ];
     arguments.extend(more);
-    let mut command = command(place, &arguments);
+    arguments
+}
+
+/// A box that never gets into its meeting: it says so in white.
+fn the_box(place: &Place, more: &[&str]) -> Running {
+    let mut command = command(place, &run_arguments(place, more));
     Running(command.stdout(Stdio::null()).spawn().unwrap())
 }
 
-fn white(place: &Path) -> bool {
+pub(crate) fn white(place: &Path) -> bool {
     let [red, green, blue] = lit(place);
     red > 0 && green > 0 && blue > 0
 }
@@ -394,7 +399,7 @@ fn a_box_whose_lamp_is_missing_says_so_and_meets() {
 }
 
 /// The status as it goes over the wire.
-fn status(place: &Place) -> String {
+pub(crate) fn status(place: &Place) -> String {
     let mut stream = UnixStream::connect(place.path().join("status.sock")).unwrap();
     stream.write_all(b"{\"ask\":\"status\"}\n").unwrap();
     let mut line = String::new();

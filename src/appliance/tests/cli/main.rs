@@ -5,6 +5,7 @@
 mod config;
 mod frame;
 mod lamp;
+mod microphone;
 mod order;
 mod program;
 mod run;
