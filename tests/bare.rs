@@ -72,6 +72,8 @@ struct State {
     done: bool,
     /// Identity and source by track sid.
     tracks: HashMap<String, (String, TrackSource)>,
+    /// What is declared about each track.
+    declared: HashMap<String, Encryption>,
     frames: HashMap<String, Vec<Arrived>>,
     /// Identity and text of every message on the meeting's own topic.
     said: Vec<(String, String)>,
@@ -224,6 +226,19 @@ impl Bare {
         self.received.lock().sif_trailer.clone()
     }
 
+    /// Every track of `identity` that frames came of so far, those that ended included: where it comes from, what was
+    /// declared about it, and its frames.
+    pub fn tracks_of(&self, identity: &str) -> Vec<(TrackSource, Encryption, Vec<Vec<u8>>)> {
+        let state = self.received.lock();
+        let of = state.tracks.iter().filter(|(_, (of, _))| of == identity);
+        of.filter_map(|(sid, (_, source))| {
+            let frames = state.frames.get(sid)?.iter();
+            let bytes = frames.map(|arrived| arrived.frame.bytes.clone()).collect();
+            Some((*source, *state.declared.get(sid)?, bytes))
+        })
+        .collect()
+    }
+
     /// What the transport refused so far, in words.
     pub fn refusals(&self) -> Vec<String> {
         self.received.lock().refusals.clone()
@@ -296,6 +311,7 @@ impl Received {
                         track.sid.clone(),
                         (participant.identity.clone(), track.source),
                     );
+                    state.declared.insert(track.sid.clone(), track.encryption);
                 }
             }
         });

@@ -140,6 +140,18 @@ impl Peer {
         }
     }
 
+    /// Writes a line of chat to everybody.
+    pub fn write(&mut self, text: &str) {
+        self.process.tell(&format!("write {text}"));
+    }
+
+    /// Keeps the next picture that it decodes of anybody in `file`, which must be a new one.
+    pub fn snapshot(&mut self, file: &Path, within: Duration) {
+        let file = file.to_str().expect("a test's paths are text");
+        self.process.tell(&format!("snapshot {file}"));
+        self.wait_for("snapshot", within, |e| e["file"] == file);
+    }
+
     /// Leaves the room, and tells what it decoded.
     pub fn leave(mut self) -> Value {
         let mark = self.process.mark();

@@ -9,6 +9,7 @@ mod frame;
 mod guest;
 mod invite;
 mod lamp;
+mod new_host;
 mod new_meeting;
 mod order;
 mod run;
@@ -30,6 +31,7 @@ pub use frame::FrameArgs;
 pub use guest::GuestArgs;
 pub use invite::InviteArgs;
 pub use lamp::LampArgs;
+pub use new_host::NewHostArgs;
 pub use new_meeting::NewMeetingArgs;
 pub use order::{
     ChatArgs, E2eeArgs, EndArgs, JoinArgs, KeyArgs, LeaveArgs, LinkArgs, MuteArgs, StartArgs,
@@ -93,6 +95,8 @@ pub enum Command {
     Link(LinkArgs),
     /// Mute the running box, or open it again
     Mute(MuteArgs),
+    /// Make somebody else a host of a Roomseal meeting
+    NewHost(NewHostArgs),
     /// Make a Roomseal meeting: links for hosts and guests
     NewMeeting(NewMeetingArgs),
     /// Be the box: join the meeting and stay in it

@@ -144,6 +144,7 @@ async fn compose(prepared: Prepared) -> Result<(), anyhow::Error> {
         asked: false,
         identity,
         muted: Muted::at_start(prepared.config.microphone.muted),
+        stays_on: false,
         lamp,
     };
     supervisor.task("session", session::run(setup, orders, status, stop, pulses));

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Command::Leave(args) => args.run(),
         Command::Link(args) => args.run(),
         Command::Mute(args) => args.run(),
+        Command::NewHost(args) => args.run(),
         Command::NewMeeting(args) => args.run(),
         Command::Run(args) => meet(args.prepare()),
         Command::Selftest(args) => args.run(),

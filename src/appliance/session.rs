@@ -9,6 +9,7 @@ mod acting;
 mod codec;
 mod devices;
 mod draw;
+mod kept;
 mod key;
 mod lamp;
 mod liveness;
@@ -22,6 +23,7 @@ mod room;
 mod scan;
 mod translate;
 mod turn;
+mod unread;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -48,6 +50,7 @@ use crate::supervise::{Heartbeat, Stop};
 
 use self::acting::Talk;
 use self::codec::CodecChoice;
+use self::kept::Kept;
 use self::key::Entering;
 use self::liveness::Liveness;
 use self::orders::Next;
@@ -98,6 +101,8 @@ pub struct Setup {
     pub identity: String,
     /// What is not sent although it is captured.
     pub muted: Muted,
+    /// The button turned encryption on in a foreign room: it stays on in the next.
+    pub stays_on: bool,
     /// The lamp that shows the verdict; `None`: the board has none.
     pub lamp: Option<Renewals>,
 }
@@ -183,11 +188,6 @@ async fn stay(
 
     let loopback = setup.service.server.is_loopback();
     let (handle, mut service_events) = LiveKit::connect(setup.service.clone());
-    // Those of a Roomseal meeting come from it.
-    let own = match setup.meeting {
-        None => setup.e2ee.keys.of(&setup.identity).cloned(),
-        Some(_) => None,
-    };
     let admin = Admin::new(&setup.service);
     status.invite_by(
         setup
@@ -197,14 +197,16 @@ async fn stay(
     );
     let room = match &setup.meeting {
         Some(meeting) => Room::roomseal(meeting, admin.is_some())?,
-        None => Room::foreign(&setup.e2ee, &setup.identity),
+        None => Room::foreign(&setup.e2ee, setup.stays_on, &setup.identity),
     };
     let (entering, mut made) = Entering::new();
+    let (kept, mut answers) = Kept::new();
     let mut session = Session {
         room,
         entering,
         talk: Talk::new(admin)?,
         wake: None,
+        kept,
         call,
         handle,
         setup,
@@ -220,17 +222,11 @@ async fn stay(
         stranded: false,
         attempt: 0,
         lost: None,
-        clear: 0,
-        leaked: false,
         denied: None,
         followed: None,
         sending_since: None,
     };
-    if let Some(key) = own {
-        session
-            .call
-            .command(Command::SendKey(session.setup.e2ee.keys.index, key));
-    }
+    session.keys_by_app();
     for (kind, muted) in session.setup.muted.all() {
         session.call.command(Command::Mute { kind, muted });
     }
@@ -242,8 +238,13 @@ async fn stay(
             _ = beat.tick() => {
                 session.meeting(MeetingEvent::Tick);
                 session.choose_codec();
+                session.count_unread();
             }
-            () = session.wake() => session.meeting(MeetingEvent::Tick),
+            Some(answer) = answers.recv() => session.take_secret(answer),
+            () = session.wake() => {
+                session.wake = None;
+                session.meeting(MeetingEvent::Tick);
+            }
             Some(order) = orders.next() => match session.order(order) {
                 Next::Stay => {}
                 Next::Outside => break Ok(End::Outside),
@@ -293,6 +294,8 @@ struct Session<'a> {
     talk: Talk,
     /// When the meeting wants to be asked again.
     wake: Option<Duration>,
+    /// The question for the secret that the service keeps.
+    kept: Kept,
     call: Call,
     handle: Handle,
     setup: &'a mut Setup,
@@ -313,10 +316,6 @@ struct Session<'a> {
     attempt: u32,
     /// Why the connection was lost, while it is.
     lost: Option<String>,
-    /// Frames that had left clear at the last look.
-    clear: u64,
-    /// A frame left clear although sealed ones are required.
-    leaked: bool,
     /// When a press was refused.
     denied: Option<Instant>,
     /// The policy that the status shows as followed.
@@ -361,6 +360,7 @@ impl Session<'_> {
                     metadata: info.room.metadata.clone(),
                 });
                 self.people();
+                self.ask_for_secret(Duration::ZERO);
                 self.show_connection(true);
             }
             Event::Resumed(info) => {
@@ -474,18 +474,22 @@ impl Session<'_> {
                 if track.kind() == MediaKind::Video {
                     self.codec.publishing(track.codec, &alternatives);
                 }
-                self.publishing.ask(cid.clone(), track.clone());
+                let declared = self.room.declared();
+                self.publishing.ask(cid.clone(), track.clone(), declared);
                 self.handle.add_track(translate::add_track(
                     cid,
                     &track,
                     &alternatives,
-                    self.room.declared(),
+                    declared,
                     self.setup.muted.is_muted(track.kind()),
                 ));
+                self.tell_what_is_declared();
             }
             MediaEvent::Replaced { old, new } => {
                 tracing::info!(?old, ?new, "published anew");
                 self.status.trouble("publishing", None);
+                self.publishing.replaced(old, new);
+                self.tell_what_is_declared();
             }
             MediaEvent::Withdrawn { local } => {
                 if let Some(sid) = self.publishing.withdrawn(local) {
@@ -504,6 +508,11 @@ impl Session<'_> {
                     && still.kind() == MediaKind::Video
                 {
                     self.codec.failed(still.codec, now);
+                }
+                self.tell_what_is_declared();
+                if self.room.is_switching() {
+                    // Nothing leaves before it is declared rightly; whoever joins publishes everything so.
+                    self.handle.rejoin(reason);
                 }
             }
             MediaEvent::LocalOffer { sdp, id } => self.handle.offer(sdp, id),

@@ -36,6 +36,8 @@ pub enum Action {
         /// The rules.
         rules: Rules,
     },
+    /// Publish everything that is published anew, in a foreign room: declared as what may leave.
+    Republish,
     /// Send a text on topic [`TOPIC`](crate::TOPIC), reliably, not sealed: it authenticates itself.
     Say {
         /// Whom to; everybody when empty.
@@ -43,7 +45,7 @@ pub enum Action {
         /// The message.
         text: String,
     },
-    /// From now on only this may leave; what is published under another declaration is published anew.
+    /// From now on only this may leave.
     Send(Sending),
     /// Seal media and data with this key from now on, or with none, and force key frames.
     SendKey(Option<(KeyIndex, FrameKey)>),
@@ -70,6 +72,8 @@ pub enum Sending {
     NothingUnvouched,
     /// Nothing: sealed frames are required and this box has no key of its own.
     NothingWithoutKey,
+    /// Nothing: what is published is declared as something else than what may leave, and is being published anew.
+    NothingSwitching,
     /// Nothing: no host has said yet whether encryption is on.
     NothingYet,
     /// Nothing: not in the room.
@@ -94,7 +98,7 @@ pub enum Opening {
 pub struct Rules {
     /// What may be played.
     pub opening: Opening,
-    /// With which keys; an empty ring opens nothing.
+    /// With which keys; an empty ring opens nothing. In foreign rooms it is empty: keys come from the configuration.
     pub keys: KeyRing,
     /// What every IV begins with; `None` while the sender has not said it.
     pub iv_prefix: Option<[u8; PREFIX_LEN]>,

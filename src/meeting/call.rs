@@ -23,6 +23,7 @@ use crate::confirm::{Instance, IvPrefix};
 use crate::follow::{Follow, Invitation};
 use crate::hidden::Hidden;
 use crate::hosting::{By, Hosting, Outcome, Situation};
+use crate::leak::Leak;
 use crate::member::Members;
 use crate::nonces::Nonces;
 use crate::roster::{Participant, Roster, Source};
@@ -194,11 +195,7 @@ struct Inside {
     /// How data packets of each are opened.
     packets: BTreeMap<String, Rules>,
     switch: Option<Switch>,
-    sent: Sent,
-    /// Since when nothing but sealed frames may leave.
-    sealed_since: Option<Duration>,
-    /// When a frame was last seen to leave clear that must not.
-    leaked: Option<Duration>,
+    leak: Leak,
 }
 
 /// A track that is played.
@@ -283,6 +280,11 @@ impl Meeting {
     pub fn key_model(&self) -> KeyModel {
         self.policy()
             .map_or(self.settings.key_model, roomseal_policy::Policy::key_model)
+    }
+
+    /// Whether the service has the secret: a host says so, or this member's own comes from there, whatever a host says.
+    pub fn service_has_secret(&self) -> bool {
+        self.key_model() == KeyModel::Server || self.settings.key_model == KeyModel::Server
     }
 
     /// Who counts down to off (`None`: this member), and how long is left.
@@ -448,9 +450,7 @@ impl Inside {
             playing: BTreeMap::new(),
             packets: BTreeMap::new(),
             switch: None,
-            sent: Sent::default(),
-            sealed_since: None,
-            leaked: None,
+            leak: Leak::default(),
         }
     }
 }

@@ -4,15 +4,21 @@
 //! A signature says that a host decided something once; only somebody who is there says that it holds now. So a policy
 //! is followed when a live member follows it (one whose confirm echoes our nonce), with two exceptions that can only
 //! make things safer: a policy *on* of the same session while we follow *off*, and the root that the invitation names.
+//!
+//! Company alone takes nobody from a chain that others follow too: members may be many, and their chain an old one. A
+//! host's vouch does.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
+use core::time::Duration;
 
 use roomseal_policy::{
-    Certificate, Chain, E2ee, Host, HostCheck, MemberNonce, Merged, Policy, PolicyHash, Refusal,
-    RoomName, Vouch,
+    Certificate, Chain, E2ee, Host, HostCheck, KeyModel, MemberNonce, Merged, Policy, PolicyHash,
+    Refusal, RoomName, Vouch,
 };
+
+use crate::nonces::LIVE;
 
 /// What the invitation says about policies.
 #[derive(Clone, Debug)]
@@ -35,8 +41,21 @@ pub(crate) struct Follow {
     chains: Vec<Chain>,
     /// What is followed, with the chain it stands in.
     followed: Option<PolicyHash>,
-    /// Policies that a host has confirmed to us since we joined.
-    vouched: BTreeSet<PolicyHash>,
+    /// Policies that a host has confirmed to us since we joined, and when last.
+    vouched: BTreeMap<PolicyHash, Duration>,
+    /// What was signed here last.
+    own: Option<PolicyHash>,
+    /// We went over from another chain: what this one says is off may be of an earlier session, unless a host vouches.
+    came_over: bool,
+}
+
+/// Who is there, as far as it decides what is followed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Company<'a> {
+    /// What each live member follows.
+    pub(crate) live: &'a [PolicyHash],
+    /// Some of them have followed something else than we for so long that they will not come by themselves.
+    pub(crate) apart: bool,
 }
 
 impl Follow {
@@ -45,7 +64,9 @@ impl Follow {
             invitation,
             chains: Vec::new(),
             followed: None,
-            vouched: BTreeSet::new(),
+            vouched: BTreeMap::new(),
+            own: None,
+            came_over: false,
         }
     }
 
@@ -71,18 +92,19 @@ impl Follow {
         }
     }
 
-    /// Takes a vouch for the policy that is followed.
+    /// Takes a vouch for a policy that is known.
     pub(crate) fn vouch<'a>(
         &mut self,
         text: &str,
         nonces: impl Iterator<Item = &'a MemberNonce>,
+        now: Duration,
     ) -> Result<(), Refusal> {
         let mut result = Err(Refusal::OtherNonce);
         for nonce in nonces {
             for chain in &self.chains {
                 match Vouch::verify(text, chain, nonce) {
                     Ok(vouch) => {
-                        self.vouched.insert(vouch.policy());
+                        self.vouched.insert(vouch.policy(), now);
                         return Ok(());
                     }
                     Err(Refusal::OtherNonce) => {}
@@ -93,15 +115,18 @@ impl Follow {
         result
     }
 
-    /// Decides anew what is followed; `live` is what each live member follows. Says whether it changed.
-    pub(crate) fn decide(&mut self, live: &[PolicyHash]) -> bool {
+    /// Decides anew what is followed. Says whether it changed.
+    pub(crate) fn decide(&mut self, company: Company<'_>, now: Duration) -> bool {
         let next = match self.followed {
-            None => self.first(live),
-            Some(followed) => self.next(&followed, live),
+            None => self.first(company.live),
+            Some(followed) => self.next(&followed, company, now),
         };
         let changed = next.is_some() && next != self.followed;
         if changed {
+            let before = self.chain().map(|chain| chain.root().hash());
             self.followed = next;
+            let after = self.chain().map(|chain| chain.root().hash());
+            self.came_over |= before.is_some() && before != after;
         }
         changed
     }
@@ -112,12 +137,12 @@ impl Follow {
         &mut self,
         host: &Host,
         decision: &roomseal_policy::Decision,
+        now: Duration,
     ) -> Result<alloc::string::String, Refusal> {
         let Some(followed) = self.followed else {
             let chain = Chain::start(host, decision);
             let text = chain.message();
-            self.followed = Some(chain.head().hash());
-            self.vouched.extend(self.followed);
+            self.signed(chain.head().hash(), now);
             self.add(chain);
             return Ok(text);
         };
@@ -136,11 +161,18 @@ impl Follow {
             .policies()
             .into_iter()
             .map(Policy::hash)
-            .find(|hash| !known.contains(hash));
-        self.followed = new;
-        // A host need not ask a host.
-        self.vouched.extend(new);
+            .find(|hash| !known.contains(hash))
+            .expect("a press makes a policy that was not there");
+        self.signed(new, now);
         Ok(text)
+    }
+
+    /// A host need not ask a host.
+    fn signed(&mut self, policy: PolicyHash, now: Duration) {
+        self.followed = Some(policy);
+        self.own = Some(policy);
+        self.vouched.insert(policy, now);
+        self.came_over = false;
     }
 
     /// The policy that is followed.
@@ -151,7 +183,7 @@ impl Follow {
     /// Whether a host has confirmed the followed policy to us.
     pub(crate) fn is_vouched(&self) -> bool {
         self.followed
-            .is_some_and(|followed| self.vouched.contains(&followed))
+            .is_some_and(|followed| self.vouched.contains_key(&followed))
     }
 
     /// A policy that is known.
@@ -230,11 +262,22 @@ impl Follow {
     }
 
     /// What a member that follows something goes on to.
-    fn next(&self, followed: &PolicyHash, live: &[PolicyHash]) -> Option<PolicyHash> {
+    fn next(
+        &self,
+        followed: &PolicyHash,
+        company: Company<'_>,
+        at: Duration,
+    ) -> Option<PolicyHash> {
+        let live = company.live;
         let chain = self.chain()?;
         let now = chain.policy(followed)?;
         let mut open: Vec<&Policy> = live.iter().filter_map(|hash| chain.policy(hash)).collect();
         let alone = open.is_empty();
+        if self.came_over && now.e2ee() == E2ee::On {
+            open.retain(|policy| {
+                policy.e2ee() == E2ee::On || self.vouched.contains_key(&policy.hash())
+            });
+        }
         if now.e2ee() == E2ee::Off {
             // Wherever a host of this session said on and nothing that we follow says that it heard of that, on holds:
             // it stops clear frames, whoever is there to follow it.
@@ -244,8 +287,11 @@ impl Follow {
         }
         open.push(now);
         let best = best(chain, &open);
-        if best != Some(*followed) || !alone {
+        if best != Some(*followed) {
             return best;
+        }
+        if !alone {
+            return self.called(now, chain, company, at).or(best);
         }
         // Nobody follows this chain: go where somebody is. If two are alone, each on its own, one must stay.
         let others: Vec<Chain> = self
@@ -264,9 +310,47 @@ impl Follow {
             .collect();
         let other = self.best_alive(&others, live)?;
         let off = self.find(&other)?.e2ee() == E2ee::Off;
-        // The step from on to off is a host's, never the company's.
-        let allowed = !(off && now.e2ee() == E2ee::On) || self.vouched.contains(&other);
+        // The step from on to off is a host's, never the company's, and not a step to take while those who will come
+        // over to the on are about to. Who signed the on oneself is asked by nobody to give it up.
+        let called = company.apart && self.vouched.contains_key(&other);
+        let allowed = !(off && now.e2ee() == E2ee::On) || (called && self.own != Some(*followed));
         allowed.then_some(other).or(Some(*followed))
+    }
+
+    /// Where a host who is there calls us, from a chain that others follow beside us: to a chain that ranks before ours;
+    /// to any, if no host calls us to stay. Never from on to off.
+    fn called(
+        &self,
+        followed: &Policy,
+        chain: &Chain,
+        company: Company<'_>,
+        at: Duration,
+    ) -> Option<PolicyHash> {
+        let calls = |hash: &PolicyHash| {
+            self.vouched
+                .get(hash)
+                .is_some_and(|vouched| at.saturating_sub(*vouched) < LIVE)
+        };
+        let deserted = company.apart && !calls(&followed.hash());
+        let others = self
+            .chains
+            .iter()
+            .filter(|other| other.root().hash() != chain.root().hash());
+        others
+            .filter_map(|other| {
+                let open: Vec<&Policy> = company
+                    .live
+                    .iter()
+                    .filter(|hash| calls(hash))
+                    .filter_map(|hash| other.policy(hash))
+                    .collect();
+                let policy = other.policy(&best(other, &open)?)?;
+                let goes = rank(policy, other) > rank(followed, chain)
+                    || (deserted && policy.e2ee() >= followed.e2ee());
+                goes.then_some((policy, other))
+            })
+            .max_by_key(|(policy, other)| rank(policy, other))
+            .map(|(policy, _)| policy.hash())
     }
 
     /// Whether a policy was signed in the session of the followed one. Only a root that was signed in advance begins
@@ -289,9 +373,9 @@ impl Follow {
                 let open: Vec<&Policy> =
                     live.iter().filter_map(|hash| chain.policy(hash)).collect();
                 let best = best(chain, &open)?;
-                Some((chain.policy(&best)?, chain.root().hash()))
+                Some((chain.policy(&best)?, chain))
             })
-            .max_by_key(|(policy, root)| (policy.e2ee(), policy.key_model(), Reverse(*root)))
+            .max_by_key(|(policy, chain)| rank(policy, chain))
             .map(|(policy, _)| policy.hash())
     }
 }
@@ -316,15 +400,14 @@ fn best(chain: &Chain, open: &[&Policy]) -> Option<PolicyHash> {
         .map(|policy| policy.hash())
 }
 
+/// Which of several chains is the one to follow, by what is followed in each: the highest.
+fn rank(policy: &Policy, chain: &Chain) -> (E2ee, KeyModel, Reverse<PolicyHash>) {
+    let root = chain.root().hash();
+    (policy.e2ee(), policy.key_model(), Reverse(root))
+}
+
 /// Whether what is followed in `chain` ranks before what its only live member follows in `other`.
 fn outranks(now: &Policy, chain: &Chain, other: &Chain, live: &[PolicyHash]) -> bool {
-    let rank = |policy: &Policy, chain: &Chain| {
-        (
-            policy.e2ee(),
-            policy.key_model(),
-            Reverse(chain.root().hash()),
-        )
-    };
     live.iter()
         .filter_map(|hash| other.policy(hash))
         .all(|theirs| rank(now, chain) > rank(theirs, other))

@@ -2,21 +2,23 @@
 //! The call: who is there, what may be sent and played, what has verified.
 //!
 //! A state machine without clock, socket or thread: [`ForeignRoom::handle`] takes what happened and when, and answers
-//! what to do. What it takes from the service ([`Event::Joined`], [`Event::Participants`], …) decides who is *listed* and
-//! which track belongs to whom; whether a track is *verified* comes from [`Event::Counted`] alone, that is from what the
-//! opening elements counted, so no message of the service can make it look better than it is.
+//! what to do. What it takes from the service ([`Event::Joined`](call::Event::Joined), …) decides who is *listed* and
+//! which track belongs to whom; whether a track is *verified* comes from [`Event::Counted`](call::Event::Counted) alone,
+//! that is from what the opening elements counted, so no message of the service can make it look better than it is.
 //!
 //! ```
 //! use core::time::Duration;
 //! use roomseal_e2ee::OpenCounters;
+//! use roomseal_meeting::call::Event;
 //! use roomseal_meeting::*;
 //!
 //! let mut room = ForeignRoom::new(Requirement::Sealed, true);
 //! let camera = Track::new("TR_1", Source::Camera, Declared::Sealed);
 //! let alice = Participant::new("alice", "Alice").with_track(camera);
 //! let seconds = Duration::from_secs;
-//! let actions = room.handle(Event::Joined { me: "box".into(), others: vec![alice] }, seconds(1));
-//! assert_eq!(actions, [Action::Send(Sending::Sealed)]);
+//! let joined = Event::Joined { me: "box".into(), others: vec![alice], metadata: String::new() };
+//! let actions = room.handle(joined, seconds(1));
+//! assert!(actions.contains(&Action::Send(Sending::Sealed)));
 //! let actions = room.handle(Event::Flowing { sid: "TR_1".into() }, seconds(2));
 //! assert!(matches!(&actions[..], [Action::Play(play)] if play.identity == "alice"));
 //!
@@ -40,6 +42,7 @@ mod follow;
 mod foreign;
 mod hidden;
 mod hosting;
+mod leak;
 mod member;
 mod nonces;
 mod report;
@@ -51,7 +54,7 @@ pub use action::{Action, Announcement, Denied, Opening, Play, Rules, Sending};
 pub use call::Meeting;
 pub use confirm::{Bytes, Instance, IvPrefix};
 pub use follow::Invitation;
-pub use foreign::{Circumstances, Event, ForeignRoom, ForeignVerdict, Requirement};
+pub use foreign::{Circumstances, ForeignRoom, ForeignVerdict, Requirement};
 pub use hosting::{By, COUNTDOWN, DENIED, SEARCH};
 pub use nonces::{LIVE, PERIOD};
 pub use report::{ParticipantReport, Report, TrackReport};

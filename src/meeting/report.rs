@@ -102,6 +102,9 @@ pub(crate) fn report<'a>(
             Sending::NothingUnvouched => {
                 "nothing leaves: this meeting was announced as sealed, and no host has confirmed that it is not"
             }
+            Sending::NothingSwitching => {
+                "nothing leaves: what this box sends is being published anew"
+            }
             Sending::NothingYet => "nothing leaves: waiting for the host",
             Sending::NothingOutside => "nothing leaves: not in the room",
             Sending::NothingWithoutKey => {

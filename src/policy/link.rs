@@ -8,7 +8,8 @@
 //! https://HOST[:PORT]/j/ROOM#k=SECRET&h=HASH&m=on&s=SEED&c=CERT   host
 //! ```
 //!
-//! `t=HASH`, before `s`, names the TLS certificate of a service that made its own.
+//! `t=HASH`, before `s`, names the TLS certificate of a service that made its own. `r=POLICY&b=CERT`, after it, is the
+//! first policy, signed in advance, with the certificate of who signed it: members begin sealed before a host is there.
 //!
 //! A field that this version does not know is refused, not skipped: fields say what the meeting demands of who joins, and
 //! a box that skips one would join on weaker terms than the host announced.
@@ -21,8 +22,10 @@ use zeroize::Zeroizing;
 
 use crate::base64url;
 use crate::certificate::{Certificate, Host, HostCheck};
+use crate::chain::Chain;
 use crate::digest::{MeetingKeyHash, ServiceCertificateHash};
 use crate::key::{HostKey, KeySeed};
+use crate::message::ChainMessage;
 use crate::policy::E2ee;
 use crate::refusal::Refusal;
 use crate::room::{RoomName, RoomNameError};
@@ -104,6 +107,8 @@ pub struct Link {
     meeting: MeetingKeyHash,
     announced: E2ee,
     service_certificate: Option<ServiceCertificateHash>,
+    /// A single policy, for this room and meeting, that says on.
+    root: Option<Chain>,
     /// Only in a host link, and only made for this room and meeting.
     host: Option<HostGrant>,
 }
@@ -121,6 +126,10 @@ pub enum Field {
     M,
     /// TLS certificate hash.
     T,
+    /// Policy signed in advance.
+    R,
+    /// The certificate of who signed it.
+    B,
     /// Host key seed.
     S,
     /// Host certificate.
@@ -135,6 +144,8 @@ impl fmt::Display for Field {
             Self::H => "h (the meeting key's hash)",
             Self::M => "m (announced on or off)",
             Self::T => "t (the service's certificate)",
+            Self::R => "r (the policy signed in advance)",
+            Self::B => "b (the certificate of who signed it)",
             Self::S => "s (the host's seed)",
             Self::C => "c (the host's certificate)",
         })
@@ -191,6 +202,11 @@ pub enum LinkError {
         "the invitation link's host certificate (c) does not fit: {0}; ask for a new host link"
     )]
     Certificate(Refusal),
+    /// A policy signed in advance that is none: not for this room or meeting, not signed by a host, no root, or off.
+    #[error(
+        "the invitation link's policy signed in advance (r) does not fit: {0}; ask for a new link"
+    )]
+    Root(Refusal),
 }
 
 impl Link {
@@ -212,6 +228,7 @@ impl Link {
             meeting,
             announced,
             service_certificate: None,
+            root: None,
             host: None,
         }
     }
@@ -222,6 +239,27 @@ impl Link {
             service_certificate: Some(hash),
             ..self
         }
+    }
+
+    /// The same invitation with a first policy that a host signed in advance.
+    ///
+    /// # Errors
+    /// It is for another room or meeting, more than a root, or the root or the invitation does not say on.
+    pub fn with_root(self, root: Chain) -> Result<Self, Refusal> {
+        if *root.room() != self.room {
+            return Err(Refusal::OtherRoom);
+        }
+        if root.meeting() != self.meeting {
+            return Err(Refusal::OtherMeeting);
+        }
+        let on = [self.announced, root.root().e2ee()] == [E2ee::On; 2];
+        if !on || root.policies().len() != 1 {
+            return Err(Refusal::Order);
+        }
+        Ok(Self {
+            root: Some(root),
+            ..self
+        })
     }
 
     /// The same invitation for a host.
@@ -297,6 +335,11 @@ impl Link {
         self.service_certificate
     }
 
+    /// The first policy, if it was signed in advance: a chain of it alone.
+    pub fn root(&self) -> Option<&Chain> {
+        self.root.as_ref()
+    }
+
     /// The grant in a host link.
     pub fn host(&self) -> Option<&HostGrant> {
         self.host.as_ref()
@@ -336,6 +379,15 @@ impl Link {
             add("&t=");
             add(&base64url::encode(hash.as_bytes()));
         }
+        if let Some(root) = &self.root {
+            add("&r=");
+            add(root.root().text());
+            add("&b=");
+            let by = root.host_of(root.root());
+            add(by
+                .expect("a chain has the certificates of its hosts")
+                .text());
+        }
         if let Some(grant) = &self.host {
             add("&s=");
             add(&Zeroizing::new(base64url::encode(grant.seed.expose())));
@@ -354,6 +406,8 @@ struct Fields<'a> {
     h: Option<&'a str>,
     m: Option<&'a str>,
     t: Option<&'a str>,
+    r: Option<&'a str>,
+    b: Option<&'a str>,
     s: Option<&'a str>,
     c: Option<&'a str>,
 }
@@ -369,6 +423,8 @@ impl<'a> Fields<'a> {
                 "h" => (Field::H, &mut fields.h),
                 "m" => (Field::M, &mut fields.m),
                 "t" => (Field::T, &mut fields.t),
+                "r" => (Field::R, &mut fields.r),
+                "b" => (Field::B, &mut fields.b),
                 "s" => (Field::S, &mut fields.s),
                 "c" => (Field::C, &mut fields.c),
                 _ => return Err(LinkError::Unknown(number)),
@@ -399,6 +455,18 @@ impl<'a> Fields<'a> {
         let mut link = Link::guest(origin, room, secret, meeting, announced);
         if let Some(t) = self.t {
             link.service_certificate = Some(t.parse().map_err(|_| LinkError::Damaged(Field::T))?);
+        }
+        match (self.r, self.b) {
+            (None, None) => {}
+            (Some(root), Some(by)) => {
+                let message = ChainMessage::text_of(by, root);
+                let root = Chain::begin(&message, &link.room, &link.host_check());
+                link = root
+                    .and_then(|root| link.with_root(root))
+                    .map_err(LinkError::Root)?;
+            }
+            (None, Some(_)) => return Err(LinkError::Missing(Field::R)),
+            (Some(_), None) => return Err(LinkError::Missing(Field::B)),
         }
         let (s, c) = match (self.s, self.c) {
             (None, None) => return Ok(link),

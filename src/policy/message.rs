@@ -70,6 +70,18 @@ impl ChainMessage {
     }
 }
 
+impl ChainMessage {
+    /// The message with one certificate and one policy.
+    pub(crate) fn text_of(certificate: &str, policy: &str) -> String {
+        write(&Self {
+            t: CHAIN.into(),
+            v: 1,
+            certificates: alloc::vec![certificate.into()],
+            policies: alloc::vec![policy.into()],
+        })
+    }
+}
+
 /// Length of the message with no certificate and no policy in it.
 pub(crate) const EMPTY_CHAIN_LEN: usize =
     r#"{"t":"chain","v":1,"certificates":[],"policies":[]}"#.len();

@@ -10,12 +10,14 @@ mod control;
 mod dark;
 mod enter;
 mod faults;
+mod foreign;
 // Half a minute of meeting that shows something about the SDK, not about the box: not for every run.
 #[cfg(feature = "full")]
 mod h264;
 mod hostile;
 mod hosts;
 mod idle;
+mod keeper;
 mod keyless;
 mod lies;
 mod loss;

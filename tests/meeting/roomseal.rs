@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use roomseal_tests::appliance::{Appliance, Start};
+use roomseal_tests::crossing::Crossing;
 use roomseal_tests::livekit::Server;
 use roomseal_tests::places;
 use roomseal_tests::toggle::{Button, Links};
@@ -169,6 +170,125 @@ fn a_host_turns_encryption_on_in_the_running_meeting_and_everybody_follows() {
 
     assert!(guest.interrupt_cleanly());
     assert!(host.interrupt_cleanly());
+}
+
+#[test]
+fn guests_begin_sealed_before_any_host_is_there_and_hosts_who_are_made_later_are_hosts() {
+    let _turn = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let clip = talking_clip(folder.path());
+    let server = Server::on_loopback();
+    let meeting = folder.path().join("meeting");
+    let (_, guest_link) = new_meeting(
+        &meeting,
+        "scheduled",
+        &["--signed-in-advance", "--keep-key"],
+    );
+    let began = Instant::now();
+    let publishing = |identity| {
+        start("guest", identity, &guest_link)
+            .with(["--publish", clip.to_str().unwrap()])
+            .join(&server, "scheduled")
+    };
+    let (mut anna, mut bert) = (publishing("anna"), publishing("bert"));
+    for (member, of) in [(&anna, "bert"), (&bert, "anna")] {
+        wait_for_shield(member, began, "sealed");
+        member.wait_for_track("verified media", of, "camera", SOON, |track| {
+            track.verification == "verified"
+        });
+    }
+
+    let made = Command::new(places::built("roomseal"))
+        .args(["new-host", "--host", "Carol", "--meeting"])
+        .arg(&meeting)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    assert!(!String::from_utf8_lossy(&made.stdout).contains("#k="));
+    let panel = folder.path().join("panel");
+    let mut carol = start("run", "carol", &meeting.join("host-2.link"))
+        .playing(&clip)
+        .with(["--panel-dir", panel.to_str().unwrap()])
+        .join(&server, "scheduled");
+    wait_for_shield(&carol, Instant::now(), "sealed");
+    let held = Button::of(&panel).hold();
+    // It was announced as sealed, so a host has to say to each that it is not.
+    for member in [&carol, &anna, &bert] {
+        wait_for_shield(member, held, "open");
+    }
+    anna.wait_since(held, "who turned it off", SOON, |status| {
+        let mut texts = status.happenings.iter();
+        texts
+            .find(|it| it.text == "Carol turned encryption off")
+            .map(|_| ())
+    });
+    for member in [&mut carol, &mut anna, &mut bert] {
+        assert!(member.interrupt_cleanly());
+    }
+}
+
+#[test]
+fn two_parts_of_a_meeting_each_with_a_host_find_together_with_encryption_on() {
+    let _turn = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let meeting = folder.path().join("meeting");
+    let hosts = ["--announce-off", "--host", "Hanna", "--host", "Carol"];
+    let (hannas, guests) = new_meeting(&meeting, "parts", &hosts);
+    let carols = meeting.join("host-2.link");
+    // Two servers, so that nobody of one part hears anybody of the other; later the way to one leads to the other.
+    let (one, other) = (Server::on_loopback(), Server::on_loopback());
+    let way = Crossing::to(other.port());
+    let begins = |begin: &str| {
+        let file = folder.path().join(begin);
+        std::fs::write(&file, format!("[meeting]\nbegin = \"{begin}\"\n")).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let host = |identity, link: &Path, begin: &str| {
+        start("run", identity, link).with(["--config", &begins(begin), "--camera", "test"])
+    };
+    let token = |identity: &str| one.token(identity, "parts");
+    let way_in = way.url();
+    let mut hanna = host("hanna", &hannas, "off").join(&one, "parts");
+    let mut anna = start("guest", "anna", &guests).join(&one, "parts");
+    let mut carol = host("carol", &carols, "on").join_at(&way_in, &token("carol"), "parts");
+    let mut bert = start("guest", "bert", &guests).join_at(&way_in, &token("bert"), "parts");
+    for (member, state) in [
+        (&hanna, "open"),
+        (&anna, "open"),
+        (&carol, "sealed"),
+        (&bert, "sealed"),
+    ] {
+        wait_for_shield(member, Instant::now(), state);
+    }
+
+    let led = Instant::now();
+    way.lead_to(one.port());
+    for member in [&hanna, &anna] {
+        let took = wait_for_shield(member, led, "sealed");
+        println!(
+            "{}: sealed {} ms after the other part came",
+            member.identity(),
+            took.as_millis()
+        );
+    }
+    for (member, of) in [(&carol, "hanna"), (&bert, "hanna"), (&anna, "carol")] {
+        member.wait_for_track("verified media", of, "camera", SOON, |track| {
+            track.verification == "verified"
+        });
+    }
+    for member in [&carol, &bert] {
+        wait_for_shield(member, Instant::now(), "sealed");
+        for (at, status) in member.statuses() {
+            assert!(
+                at < led || status.shield.state != "open",
+                "{}",
+                member.identity()
+            );
+        }
+    }
+    for member in [&mut hanna, &mut anna, &mut carol, &mut bert] {
+        assert!(member.interrupt_cleanly());
+    }
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn the_official_sdk_opens_h264_that_the_box_seals() {
 }
 
 /// The simulated board with one video encoder; returns the directory of board files.
-fn board_with(encoder: &str, folder: &Path) -> PathBuf {
+pub(crate) fn board_with(encoder: &str, folder: &Path) -> PathBuf {
     let shipped = fs::read_to_string(places::root().join("board/sim/board.toml")).unwrap();
     let order = shipped
         .lines()
@@ -143,29 +143,38 @@ fn the_box_opens_h264_that_the_official_sdk_seals() {
     the_box_opens(Codec::H264, "h264-from-sdk", "video/H264");
 }
 
-fn the_box_opens(codec: Codec, room: &str, mime: &str) {
-    let _turn = one_at_a_time();
-    let folder = tempfile::tempdir().unwrap();
-    let (picture, sound) = (
-        folder.path().join("clip.i420"),
-        folder.path().join("speech.s16"),
-    );
+/// Files of pictures and sound for the SDK to publish.
+pub(crate) fn raw_clip(folder: &Path) -> (PathBuf, PathBuf) {
+    let (picture, sound) = (folder.join("clip.i420"), folder.join("speech.s16"));
     let bikes = footage::clip("bikes.mp4");
     fs::write(&picture, footage::raw_frames(&bikes, SENT.0, SENT.1)).unwrap();
     fs::write(&sound, footage::bytes_of(&footage::speech())).unwrap();
+    (picture, sound)
+}
+
+/// The pictures of such a file, with their numbers drawn over them.
+pub(crate) fn numbered(file: &Path, codec: Codec) -> Picture<'_> {
+    Picture {
+        file,
+        width: SENT.0,
+        height: SENT.1,
+        rate: 15,
+        codec,
+    }
+}
+
+fn the_box_opens(codec: Codec, room: &str, mime: &str) {
+    let _turn = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let (picture, sound) = raw_clip(folder.path());
+    let bikes = footage::clip("bikes.mp4");
     let server = Server::on_loopback();
     let recordings = folder.path().join("recordings");
     let mut guest = Start::new("guest", "guest")
         .with(["--record", recordings.to_str().unwrap()])
         .join(&server, room);
     let published = Published {
-        picture: Some(Picture {
-            file: &picture,
-            width: SENT.0,
-            height: SENT.1,
-            rate: 15,
-            codec,
-        }),
+        picture: Some(numbered(&picture, codec)),
         sound: Some(&sound),
     };
     let peer = Peer::join(

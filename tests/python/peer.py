@@ -11,6 +11,8 @@ JSON object per line to standard output.
     picture         file of raw I420 frames to publish; absent: no video. With width, height, fps, codec (vp8 or h264)
     sound           file of raw signed 16-bit mono samples at 48 kHz to publish; absent: no audio
     save            folder for what was decoded: <identity>.s16 and <identity>-<n>.pgm
+
+Further lines: `report`; `snapshot FILE` keeps the next picture of anybody; `write TEXT` is a line of chat to everybody.
 """
 
 import asyncio
@@ -22,6 +24,7 @@ import numpy as np
 from livekit import rtc
 
 RATE = 48_000
+CHAT = "lk.chat"
 # A frame carries its number in its picture: 16 squares, the most significant bit first, and below them their complement.
 BITS, SQUARE = 16, 16
 STATES = {value: name for name, value in rtc.EncryptionState.items()}
@@ -60,6 +63,7 @@ class Peer:
         self.room = rtc.Room()
         self.tasks = set()
         self.seen = {}
+        self.snapshot = None
 
     def spawn(self, coroutine):
         task = asyncio.create_task(coroutine)
@@ -82,6 +86,13 @@ class Peer:
             if self.wanted.get("save") and seen["frames"] % 15 == 0 and seen["frames"] <= 450:
                 path = pathlib.Path(self.wanted["save"], f"{identity}-{seen['frames']:05}.pgm")
                 path.write_bytes(b"P5 %d %d 255\n" % (frame.width, frame.height) + luma.tobytes())
+            if self.snapshot:
+                path, self.snapshot = self.snapshot, None
+                pathlib.Path(path).write_bytes(b"P5 %d %d 255\n" % (frame.width, frame.height) + luma.tobytes())
+                say("snapshot", identity=identity, file=path)
+
+    async def read(self, reader, identity):
+        say("chat", identity=identity, text=await reader.read_all())
 
     async def watch_audio(self, track, identity):
         seen = self.seen.setdefault(identity, {}).setdefault("audio", {"samples": 0, "loud": 0})
@@ -151,6 +162,7 @@ class Peer:
         room.on("participant_connected", lambda p: say("participant", identity=p.identity))
         room.on("participant_disconnected", lambda p: say("left", identity=p.identity))
         room.on("e2ee_state_changed", lambda p, state: say("e2ee", identity=p.identity, state=STATES.get(state, str(state))))
+        room.register_text_stream_handler(CHAT, lambda reader, identity: self.spawn(self.read(reader, identity)))
         room.on("disconnected", lambda reason: say("disconnected", reason=str(reason)))
 
         options = rtc.RoomOptions()
@@ -172,8 +184,13 @@ class Peer:
             line = (await lines.readline()).decode()
             if not line or line.strip() == "quit":
                 break
-            if line.strip() == "report":
+            word, _, rest = line.strip().partition(" ")
+            if word == "report":
                 say("report", seen=self.seen)
+            elif word == "snapshot":
+                self.snapshot = rest
+            elif word == "write":
+                await room.local_participant.send_text(rest, topic=CHAT)
         say("report", seen=self.seen)
         for task in list(self.tasks):
             task.cancel()

@@ -7,17 +7,27 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use roomseal_policy::{E2ee, HostName, MeetingPassphrase, Origin, RoomName, SecretSource};
+use roomseal_e2ee::Secret;
+use roomseal_policy::{
+    E2ee, HostGrant, HostName, MeetingPassphrase, Origin, RoomName, SecretSource,
+};
+use zeroize::Zeroizing;
 
 use super::Failure;
 use crate::new_meeting::{self, NewMeeting};
 use crate::secret;
 
+/// The file with the meeting's own key, where it is kept.
+pub(super) const KEY_FILE: &str = "meeting.key";
+/// The file with the link for guests.
+pub(super) const GUEST_FILE: &str = "guest.link";
+
 /// Arguments of `roomseal new-meeting`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Writes host.link and guest.link (mode 0600). Whoever has the guest link can read the meeting; whoever has the host link
-can also turn encryption on and off. The meeting's own key is not kept: who shall be a host needs a host link from here.
+can also turn encryption on and off. Unless --keep-key is given, the meeting's own key is not kept, and nobody becomes a
+host later; with it, `roomseal new-host` makes further host links.
 
   roomseal new-meeting --room lobby --origin https://meet.example.org --into meeting
   roomseal run --link-file meeting/host.link
@@ -38,6 +48,13 @@ pub struct NewMeetingArgs {
     /// Do not announce the meeting as sealed: a guest alone with the host then believes that encryption is off
     #[arg(long)]
     pub announce_off: bool,
+    /// Have the first host sign in advance that encryption is on: guests can begin before any host is there. Makes the
+    /// links about 900 characters longer
+    #[arg(long, conflicts_with = "announce_off")]
+    pub signed_in_advance: bool,
+    /// Keep the meeting's own key in the file meeting.key, to make further hosts. Whoever has it can make himself one
+    #[arg(long)]
+    pub keep_key: bool,
     /// Six words instead of a secret in the link, to be told to people; written to the file passphrase
     #[arg(long)]
     pub passphrase: bool,
@@ -65,25 +82,37 @@ impl NewMeetingArgs {
         } else {
             E2ee::On
         };
-        let meeting = NewMeeting::make(origin, room, secret, announced)?;
+        let mut meeting = NewMeeting::make(origin, room, secret, announced)?;
+        let hosts = self.hosts.iter().map(|name| {
+            let name: HostName = name.parse().map_err(|error| usage(&error))?;
+            Ok(meeting.grant(&name)?)
+        });
+        let hosts = hosts.collect::<Result<Vec<_>, Failure>>()?;
+        if let Some(first) = hosts.first().filter(|_| self.signed_in_advance) {
+            let secret = match (meeting.guest().secret(), &passphrase) {
+                (SecretSource::Link(secret), _) => Secret::new(*secret.expose()),
+                (_, words) => {
+                    let words = words.as_ref().map(MeetingPassphrase::expose);
+                    let room = meeting.guest().room().as_str();
+                    Secret::from_passphrase(words.unwrap_or_default().as_bytes(), room)
+                }
+            };
+            meeting.sign_in_advance(&first.host(), &secret)?;
+        }
         std::fs::create_dir_all(&self.into)
             .with_context(|| format!("cannot make {}", self.into.display()))?;
-        for (number, name) in self.hosts.iter().enumerate() {
-            let name: HostName = name.parse().map_err(|error| usage(&error))?;
-            let link = meeting.host(&name)?;
-            let file = match number {
-                0 => "host.link".to_owned(),
-                more => format!("host-{}.link", more + 1),
-            };
-            self.write(
-                &file,
-                &link.expose(),
-                &format!("for the host {}", name.as_str()),
-            )?;
+        for (number, grant) in (1..).zip(hosts) {
+            write_host(&self.into, &meeting, grant, number)?;
         }
-        self.write("guest.link", &meeting.guest().expose(), "for guests")?;
+        let guest = meeting.guest().expose();
+        write(&self.into, GUEST_FILE, &guest, "for guests")?;
         if let Some(passphrase) = passphrase {
-            self.write("passphrase", passphrase.expose(), "to be told to everybody")?;
+            let what = "to be told to everybody";
+            write(&self.into, "passphrase", passphrase.expose(), what)?;
+        }
+        if self.keep_key {
+            let hex = Zeroizing::new(hex::encode(meeting.seed().expose()));
+            write(&self.into, KEY_FILE, &hex, "to make further hosts with")?;
         }
         println!("meeting {}", meeting.guest().address());
         Ok(())
@@ -102,19 +131,39 @@ impl NewMeetingArgs {
             .map_err(anyhow::Error::from)?;
         Ok(Some(words))
     }
+}
 
-    fn write(&self, name: &str, secret: &str, what: &str) -> Result<(), Failure> {
-        let path = self.into.join(name);
-        let mut file = create(&path).with_context(|| {
-            format!(
-                "cannot write {}: name another directory with --into",
-                path.display()
-            )
-        })?;
-        writeln!(file, "{secret}").with_context(|| format!("cannot write {}", path.display()))?;
-        println!("{}: {what}", path.display());
-        Ok(())
+/// Writes the link of the host with this number, counted from 1.
+pub(super) fn write_host(
+    into: &Path,
+    meeting: &NewMeeting,
+    grant: HostGrant,
+    number: usize,
+) -> Result<(), Failure> {
+    let what = format!("for the host {}", grant.certificate().name().as_str());
+    let link = meeting.link_of(grant)?;
+    write(into, &host_file(number), &link.expose(), &what)
+}
+
+/// What the file of the host with this number is called.
+pub(super) fn host_file(number: usize) -> String {
+    match number {
+        1 => "host.link".to_owned(),
+        number => format!("host-{number}.link"),
     }
+}
+
+fn write(into: &Path, name: &str, secret: &str, what: &str) -> Result<(), Failure> {
+    let path = into.join(name);
+    let mut file = create(&path).with_context(|| {
+        format!(
+            "cannot write {}: name another directory with --into",
+            path.display()
+        )
+    })?;
+    writeln!(file, "{secret}").with_context(|| format!("cannot write {}", path.display()))?;
+    println!("{}: {what}", path.display());
+    Ok(())
 }
 
 /// A new file: an old link is never overwritten, somebody may be in its meeting.

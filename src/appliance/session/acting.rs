@@ -19,6 +19,7 @@ use crate::status::{self, moment};
 
 use super::messages::{Messages, Received};
 use super::room::Room;
+use super::unread::Unread;
 use super::{Session, translate};
 
 /// Messages that wait for the channels to open; the newest count.
@@ -30,6 +31,7 @@ pub(super) struct Talk {
     /// The data channels are open.
     open: bool,
     waiting: VecDeque<(Vec<String>, String)>,
+    unread: Unread,
     /// Who asks the service as administrator, if this box may.
     admin: Option<Admin>,
     /// What was last told of what is published.
@@ -49,6 +51,7 @@ impl Talk {
             messages: Messages::new(DataSealer::new(IvSource::new(seed))),
             open: false,
             waiting: VecDeque::new(),
+            unread: Unread::default(),
             admin,
             published: Vec::new(),
         })
@@ -75,11 +78,36 @@ impl Session<'_> {
         self.act(actions);
     }
 
-    /// A foreign room has this box's own key now.
-    pub(super) fn own_key(&mut self) {
+    /// In a foreign room, seals with this box's own key from now on, and opens with the keys of the others.
+    pub(super) fn keys_by_app(&mut self) {
+        let now = self.now();
+        let Room::Foreign(room) = &mut self.room else {
+            return;
+        };
+        let keys = &self.setup.e2ee.keys;
+        let own = keys.of(&self.setup.identity).cloned();
+        let actions = room.own_key(own.is_some(), now);
+        let playing: Vec<_> = room
+            .playing()
+            .map(|(sid, identity)| (sid.to_owned(), keys.ring(identity)))
+            .collect();
+        if let Some(own) = own {
+            self.talk.messages.send_key(Some((keys.index, own.clone())));
+            self.call.command(Command::SendKey(keys.index, own));
+        }
+        for (sid, keys) in playing {
+            self.call.command(Command::Keys { sid, keys });
+        }
+        self.act(actions);
+    }
+
+    /// In a foreign room, what may leave depends on what is published, and as what.
+    pub(super) fn tell_what_is_declared(&mut self) {
         let now = self.now();
         if let Room::Foreign(room) = &mut self.room {
-            let actions = room.handle(roomseal_meeting::Event::OwnKey(true), now);
+            let declared = self.publishing.declared();
+            let declared = declared.into_iter().map(translate::requirement).collect();
+            let actions = room.declared(declared, now);
             self.act(actions);
         }
     }
@@ -100,10 +128,17 @@ impl Session<'_> {
                 self.status
                     .wrote(&line.from, &line.text, line.sealed, false);
             }
-            Some(Received::Refused { from, why }) => {
+            Some(Received::Refused { from, why }) if self.talk.unread.refused(self.now()) => {
                 tracing::warn!(%from, %why, "a message is not shown");
             }
-            None => {}
+            Some(Received::Refused { .. }) | None => {}
+        }
+    }
+
+    /// Notes how many messages were not shown beside those that were noted one by one.
+    pub(super) fn count_unread(&mut self) {
+        if let Some(count) = self.talk.unread.due(self.now()) {
+            tracing::warn!(count, "more messages are not shown");
         }
     }
 
@@ -117,9 +152,6 @@ impl Session<'_> {
 
     /// Tells the meeting what leaves this box, as the elements counted it.
     pub(super) fn tell_what_is_sent(&mut self, stats: &[TrackStats]) {
-        if matches!(self.room, Room::Foreign(_)) {
-            return;
-        }
         let tracks: Vec<OwnTrack> = stats
             .iter()
             .filter_map(|track| {
@@ -174,7 +206,20 @@ impl Session<'_> {
                     sid,
                     rules: translate::rules(rules),
                 }),
-                Action::ReopenData { identity, rules } => self.talk.messages.open(identity, rules),
+                Action::ReopenData {
+                    identity,
+                    mut rules,
+                } => {
+                    if matches!(self.room, Room::Foreign(_)) {
+                        rules.keys = self.setup.e2ee.keys.ring(&identity);
+                    }
+                    self.talk.messages.open(identity, rules);
+                }
+                // A sound track that is published anew twice in one session is silent from then on; who joins anew
+                // publishes everything with the right declaration at once.
+                Action::Republish => self
+                    .handle
+                    .rejoin("everything is published anew, declared otherwise".to_owned()),
                 Action::Say { to, text } => self.say(to, text),
                 Action::Send(sending) => {
                     self.talk.messages.send(sending);

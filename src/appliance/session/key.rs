@@ -140,7 +140,7 @@ impl Session<'_> {
         }
         made.keep(self.setup);
         match made {
-            Made::Frames(_) => self.use_frame_key(),
+            Made::Frames(_) => self.keys_by_app(),
             Made::Secret(secret) => self.meeting(MeetingEvent::Secret(Some(secret))),
         }
         self.status.happened(&format!("new key {}", origin.words()));
@@ -214,20 +214,6 @@ impl Session<'_> {
                 "hold the code of its link to the camera, or enter the link on the page of this box or with `roomseal key`",
             ),
         })
-    }
-
-    fn use_frame_key(&mut self) {
-        let keys = &self.setup.e2ee.keys;
-        if let Some(own) = keys.of(&self.setup.identity).cloned() {
-            self.call.command(call::Command::SendKey(keys.index, own));
-            self.own_key();
-        }
-        for (sid, identity) in self.room.keyed_by_app() {
-            self.call.command(call::Command::Keys {
-                sid,
-                keys: self.setup.e2ee.keys.ring(&identity),
-            });
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! What this box publishes, under the names that media and the service have for it.
 
 use roomseal_media::transport::{LocalTrackId, MediaKind, PublishTrack};
+use roomseal_service::livekit::Encryption;
 
 /// Our tracks.
 #[derive(Debug, Default)]
@@ -14,6 +15,9 @@ pub(super) struct Publishing {
 struct Published {
     track: PublishTrack,
     cid: String,
+    declared: Encryption,
+    /// Frames are sent as this track's; else it is to take the place of one, or another took its own.
+    sends: bool,
     /// The service's name, once it took the track.
     sid: Option<String>,
 }
@@ -25,12 +29,38 @@ impl Publishing {
     }
 
     /// The service is asked to take a track.
-    pub(super) fn ask(&mut self, cid: String, track: PublishTrack) {
+    pub(super) fn ask(&mut self, cid: String, track: PublishTrack, declared: Encryption) {
+        let sends = !self.tracks.iter().any(|t| t.track.kind() == track.kind());
         self.tracks.push(Published {
             track,
             cid,
+            declared,
+            sends,
             sid: None,
         });
+    }
+
+    /// What was sent as one track is sent as another from now on.
+    pub(super) fn replaced(&mut self, old: LocalTrackId, new: LocalTrackId) {
+        for track in &mut self.tracks {
+            if [old, new].contains(&track.track.local) {
+                track.sends = track.track.local == new;
+            }
+        }
+    }
+
+    /// What each track is declared as that is sent, or that is to take the place of one.
+    pub(super) fn declared(&self) -> Vec<Encryption> {
+        let is_past = |at: usize, track: &Published| {
+            let kind = track.track.kind();
+            let later = self.tracks.iter().skip(at + 1);
+            !track.sends && later.clone().any(|t| t.sends && t.track.kind() == kind)
+        };
+        let tracks = self.tracks.iter().enumerate();
+        tracks
+            .filter(|(at, track)| !is_past(*at, track))
+            .map(|(_, track)| track.declared)
+            .collect()
     }
 
     /// The service took a track; gives what it carries.
@@ -61,8 +91,8 @@ impl Publishing {
     /// What was asked for last is not going to be sent; gives what of this kind still is.
     pub(super) fn given_up(&mut self, kind: MediaKind) -> Option<&PublishTrack> {
         let of = |track: &Published| track.track.kind() == kind;
-        if self.tracks.iter().filter(|track| of(track)).count() > 1
-            && let Some(last) = self.tracks.iter().rposition(of)
+        if let Some(last) = self.tracks.iter().rposition(of)
+            && !self.tracks[last].sends
         {
             self.tracks.remove(last);
         }
@@ -125,9 +155,9 @@ mod tests {
     #[test]
     fn a_track_in_the_place_of_another_is_told_from_it_even_where_client_ids_come_back() {
         let mut publishing = Publishing::default();
-        publishing.ask("a".into(), track(2, Codec::Vp8));
+        publishing.ask("a".into(), track(2, Codec::Vp8), Encryption::Gcm);
         assert_eq!(publishing.taken("a", "TR_1".into()), Some(MediaKind::Video));
-        publishing.ask("b".into(), track(3, Codec::H264));
+        publishing.ask("b".into(), track(3, Codec::H264), Encryption::Gcm);
         assert!(
             !publishing.is_picture("TR_1"),
             "the new one is not taken yet"
@@ -139,7 +169,7 @@ mod tests {
             publishing.withdrawn(LocalTrackId(2)).as_deref(),
             Some("TR_1")
         );
-        publishing.ask("a".into(), track(4, Codec::Vp8));
+        publishing.ask("a".into(), track(4, Codec::Vp8), Encryption::Gcm);
         publishing.taken("a", "TR_3".into());
         assert!(publishing.is_picture("TR_3"));
         assert_eq!(publishing.kind_of("TR_1"), None);
@@ -147,10 +177,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_declared_counts_from_when_it_is_asked_for_until_another_took_its_place() {
+        use Encryption::{Gcm, None as Clear};
+        let mut publishing = Publishing::default();
+        publishing.ask("s".into(), track(1, Codec::Opus), Clear);
+        publishing.ask("p".into(), track(2, Codec::Vp8), Clear);
+        publishing.ask("s2".into(), track(3, Codec::Opus), Gcm);
+        publishing.ask("p2".into(), track(4, Codec::H264), Gcm);
+        assert_eq!(publishing.declared(), [Clear, Clear, Gcm, Gcm]);
+        publishing.replaced(LocalTrackId(1), LocalTrackId(3));
+        assert_eq!(publishing.declared(), [Clear, Gcm, Gcm]);
+        publishing.replaced(LocalTrackId(2), LocalTrackId(4));
+        assert_eq!(publishing.declared(), [Gcm, Gcm]);
+        publishing.withdrawn(LocalTrackId(1));
+        publishing.withdrawn(LocalTrackId(2));
+        assert_eq!(publishing.declared(), [Gcm, Gcm]);
+    }
+
+    #[test]
     fn what_was_given_up_leaves_what_is_sent() {
         let mut publishing = Publishing::default();
-        publishing.ask("a".into(), track(2, Codec::Vp8));
-        publishing.ask("b".into(), track(3, Codec::H264));
+        publishing.ask("a".into(), track(2, Codec::Vp8), Encryption::Gcm);
+        publishing.ask("b".into(), track(3, Codec::H264), Encryption::Gcm);
         let still = publishing.given_up(MediaKind::Video).map(|t| t.codec);
         assert_eq!(still, Some(Codec::Vp8));
         // One that failed before it was asked for takes nothing along.

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use roomseal_e2ee::Secret;
 use roomseal_meeting::call::{BoxState, Event, Settings};
 use roomseal_meeting::{
-    self as meeting, Action, Circumstances, ForeignRoom, Invitation, Meeting, Report, Requirement,
+    Action, Circumstances, ForeignRoom, Invitation, Meeting, Report, Requirement, Sending,
 };
 use roomseal_policy::{E2ee, HostCheck, KeyModel, Link, Policy, SecretSource};
 use roomseal_service::livekit::Encryption;
@@ -23,9 +23,9 @@ pub(super) enum Room {
 }
 
 impl Room {
-    /// A foreign room.
-    pub(super) fn foreign(e2ee: &config::E2ee, identity: &str) -> Self {
-        let requirement = if e2ee.required {
+    /// A foreign room; `stays_on` says that the button turned encryption on before.
+    pub(super) fn foreign(e2ee: &config::E2ee, stays_on: bool, identity: &str) -> Self {
+        let requirement = if e2ee.required || stays_on {
             Requirement::Sealed
         } else {
             Requirement::Open
@@ -48,7 +48,7 @@ impl Room {
                 room: by.room.clone(),
                 hosts: link.map_or(HostCheck::FirstUse, Link::host_check),
                 sealed: link.is_some_and(|link| link.announced() == E2ee::On),
-                root: None,
+                root: link.and_then(Link::root).map(|chain| chain.root().hash()),
             },
             host: link
                 .and_then(Link::host)
@@ -65,25 +65,20 @@ impl Room {
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |since| since.as_secs()),
         };
-        Ok(Self::Roomseal(Box::new(Meeting::new(settings, *seed))))
+        let mut meeting = Meeting::new(settings, *seed);
+        if let Some(root) = link.and_then(Link::root) {
+            // Outside the room nothing follows from it yet.
+            meeting.handle(Event::Known(root.message()), Duration::ZERO);
+        }
+        Ok(Self::Roomseal(Box::new(meeting)))
     }
 
-    /// What happened, and what to do about it. A foreign room knows fewer things that can happen.
+    /// What happened, and what to do about it.
     pub(super) fn handle(&mut self, event: Event, now: Duration) -> Vec<Action> {
-        let room = match self {
-            Self::Roomseal(meeting) => return meeting.handle(event, now),
-            Self::Foreign(room) => room,
-        };
-        let event = match event {
-            Event::Counted { sid, counters } => meeting::Event::Counted { sid, counters },
-            Event::Ended { sid } => meeting::Event::Ended { sid },
-            Event::Flowing { sid } => meeting::Event::Flowing { sid },
-            Event::Joined { me, others, .. } => meeting::Event::Joined { me, others },
-            Event::Left => meeting::Event::Left,
-            Event::Participants(participants) => meeting::Event::Participants(participants),
-            _ => return Vec::new(),
-        };
-        room.handle(event, now)
+        match self {
+            Self::Foreign(room) => room.handle(event, now),
+            Self::Roomseal(meeting) => meeting.handle(event, now),
+        }
     }
 
     /// Whether `secret` is that of this meeting, if that can be said.
@@ -96,21 +91,23 @@ impl Room {
 
     /// Who counts down to off (`None`: this box), and how long is left.
     pub(super) fn countdown(&self, now: Duration) -> Option<(Option<String>, Duration)> {
-        let Self::Roomseal(meeting) = self else {
-            return None;
-        };
-        let (by, left) = meeting.countdown(now)?;
-        Some((by.map(str::to_owned), left))
+        match self {
+            Self::Foreign(room) => Some((None, room.countdown(now)?)),
+            Self::Roomseal(meeting) => {
+                let (by, left) = meeting.countdown(now)?;
+                Some((by.map(str::to_owned), left))
+            }
+        }
     }
 
     /// Who holds the keys, in words.
     pub(super) fn key_model(&self) -> &'static str {
         match self {
             Self::Foreign(_) => "keys by the app: who holds them is not checked here",
-            Self::Roomseal(meeting) => match meeting.key_model() {
-                KeyModel::User => "keys by the people in the meeting: the service cannot read it",
-                KeyModel::Server => "keys by the service: it can read the meeting",
-            },
+            Self::Roomseal(meeting) if meeting.service_has_secret() => {
+                "keys by the service: it can read the meeting"
+            }
+            Self::Roomseal(_) => "keys by the people in the meeting: the service cannot read it",
         }
     }
 
@@ -148,13 +145,9 @@ impl Room {
         }
     }
 
-    /// Whether no frame may leave clear, by what is known here.
-    pub(super) fn seals_all(&self) -> bool {
-        match self {
-            Self::Foreign(room) => room.requirement() == Requirement::Sealed,
-            // It watches by itself what left.
-            Self::Roomseal(_) => false,
-        }
+    /// Whether nothing leaves before everything is published anew.
+    pub(super) fn is_switching(&self) -> bool {
+        matches!(self, Self::Foreign(room) if room.sending() == Sending::NothingSwitching)
     }
 
     /// What the shield says; `around` is what only the session knows about a foreign room.
@@ -173,7 +166,7 @@ impl Room {
         Some(status::Encryption {
             on: meeting.policy().map(|policy| policy.e2ee() == E2ee::On),
             host,
-            by_service: meeting.key_model() == KeyModel::Server,
+            by_service: meeting.service_has_secret(),
             ending: meeting
                 .countdown(now)
                 .map(|(_, left)| left.as_millis().div_ceil(1000) as u64),
@@ -190,16 +183,5 @@ impl Room {
             .iter()
             .map(|person| (person.identity.clone(), person.into()))
             .collect()
-    }
-
-    /// Tracks that are played, with whose they are; only a foreign room leaves their keys to the session.
-    pub(super) fn keyed_by_app(&self) -> Vec<(String, String)> {
-        match self {
-            Self::Foreign(room) => room
-                .playing()
-                .map(|(sid, identity)| (sid.to_owned(), identity.to_owned()))
-                .collect(),
-            Self::Roomseal(_) => Vec::new(),
-        }
     }
 }

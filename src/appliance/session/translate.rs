@@ -8,7 +8,7 @@ use roomseal_media::elements::{DecryptCounters, OpenMode, OpenRules, SealMode};
 use roomseal_media::encoder::codec_name;
 use roomseal_media::present::{Person, TrackSource};
 use roomseal_media::transport::{self, MediaKind, PublishTrack, RemoteOffer};
-use roomseal_meeting::{self as meeting, Medium, Sending, Source};
+use roomseal_meeting::{self as meeting, Medium, Requirement, Sending, Source};
 use roomseal_service::livekit as service;
 
 use super::codec::CodecChoice;
@@ -92,6 +92,13 @@ pub(super) fn add_track(
     }
 }
 
+pub(super) fn requirement(declared: service::Encryption) -> Requirement {
+    match declared {
+        service::Encryption::Gcm => Requirement::Sealed,
+        _ => Requirement::Open,
+    }
+}
+
 pub(super) fn play(play: meeting::Play) -> Played {
     Played {
         sid: play.sid,
@@ -145,6 +152,7 @@ pub(super) fn mode(sending: Sending) -> SealMode {
         Sending::Sealed => SealMode::Seal,
         Sending::NothingAlone
         | Sending::NothingOutside
+        | Sending::NothingSwitching
         | Sending::NothingUnvouched
         | Sending::NothingWithoutKey
         | Sending::NothingYet => SealMode::Hold,

@@ -58,12 +58,6 @@ impl Session<'_> {
             })
             .collect::<Vec<LocalTrack>>();
         self.tell_of_switch(&local_tracks);
-        let clear = local_tracks.iter().map(|track| track.clear).sum();
-        // Counters of a track that was made anew begin again.
-        if clear > self.clear && self.room.seals_all() {
-            self.leaked = true;
-        }
-        self.clear = clear;
         let now = self.now();
         let mut standings = self.room.standings(now);
         let mut participants =
@@ -78,6 +72,10 @@ impl Session<'_> {
         }
         let shield = self.shield();
         self.renew_lamp(&shield, &local_tracks);
+        let on = self.room.is_on();
+        if self.setup.meeting.is_none() {
+            self.setup.stays_on = on;
+        }
         let asks = self.asks(&shield);
         let ending = self.ending();
         self.look_for_code(asks.is_some());
@@ -86,6 +84,7 @@ impl Session<'_> {
             status.ending = ending;
             status.hosted = self.setup.meeting.is_some();
             status.key_model = self.room.key_model().to_owned();
+            status.e2ee_required = on;
             status.sending = report.sending_text.to_owned();
             status.sending_since = self.sending_since.map(moment);
             status.local_tracks = local_tracks;
@@ -114,7 +113,6 @@ impl Session<'_> {
         let around = Circumstances {
             connecting: true,
             denied: self.denied.is_some_and(|at| at.elapsed() < DENIED),
-            leaked: self.leaked,
         };
         self.room.shield(around, self.now())
     }

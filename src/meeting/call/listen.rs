@@ -7,8 +7,8 @@ use core::time::Duration;
 
 use roomseal_policy::{Chain, MessageKind, Policy, read_metadata};
 
-use super::{Event, Meeting, OwnTrack, Sent};
-use crate::action::{Action, Announcement, Sending};
+use super::{Event, Meeting, OwnTrack};
+use crate::action::{Action, Announcement};
 use crate::confirm::Confirm;
 use crate::member::{Member, Taken};
 use crate::nonces::PERIOD;
@@ -22,8 +22,6 @@ const ANSWER: Duration = Duration::from_millis(250);
 const TEACH: Duration = Duration::from_secs(2);
 /// What LiveKit's data channels carry in one message for sure.
 const MOST_MESSAGE: usize = 14_000;
-/// Frames on their way through an element when it is told to seal are no leak.
-const ON_THE_WAY: Duration = Duration::from_secs(1);
 
 impl Meeting {
     /// Takes what is told while this member is in the room.
@@ -38,7 +36,11 @@ impl Meeting {
             Event::Participants(participants) => self.listen_participants(participants, now),
             Event::Metadata(text) => self.listen_metadata(text),
             Event::Said { from, text } => self.listen_to(&from, &text, now, actions, said),
-            Event::Sent(sent) => self.listen_sent(sent, now),
+            Event::Sent(sent) => {
+                if let Some(inside) = &mut self.inside {
+                    inside.leak.count(sent, now);
+                }
+            }
             Event::Resumed => self.resume(now),
             other => self.listen_media(other, now),
         }
@@ -135,23 +137,6 @@ impl Meeting {
         let _refused = self.follow.learn(text);
     }
 
-    fn listen_sent(&mut self, sent: Sent, now: Duration) {
-        let sealing = self.sending == Sending::Sealed;
-        let Some(inside) = &mut self.inside else {
-            return;
-        };
-        // Totals that went back belong to new elements, which count from zero.
-        let before = inside.sent.clear;
-        let grown = sent.clear.checked_sub(before).unwrap_or(sent.clear);
-        let settled = inside
-            .sealed_since
-            .is_some_and(|since| now.saturating_sub(since) > ON_THE_WAY);
-        if sealing && settled && grown > 0 {
-            inside.leaked = Some(now);
-        }
-        inside.sent = sent;
-    }
-
     fn listen_to(
         &mut self,
         from: &str,
@@ -167,7 +152,7 @@ impl Meeting {
         match MessageKind::of(text) {
             MessageKind::Chain => self.listen_chain(text),
             MessageKind::Vouch => {
-                let _refused = self.follow.vouch(text, inside.nonces.iter());
+                let _refused = self.follow.vouch(text, inside.nonces.iter(), now);
             }
             MessageKind::Other => {
                 let secret = self.settings.secret.as_ref();
@@ -208,7 +193,10 @@ impl Meeting {
             .zip(own)
             .is_some_and(|(theirs, own)| self.follow.continues(&theirs, &own));
         if follows != own && !ahead {
-            self.teach(&from, now, said);
+            let elsewhere = self.follow.chain().zip(follows);
+            let elsewhere =
+                elsewhere.is_some_and(|(chain, theirs)| chain.policy(&theirs).is_none());
+            self.teach(&from, elsewhere, now, said);
         }
     }
 
@@ -258,11 +246,11 @@ impl Meeting {
         }
         member.answered = Some(now);
         self.confirm_to(alloc::vec![from.into()], now, said);
-        self.vouch_to(from, said);
+        self.vouch_off_to(from, said);
     }
 
-    /// Sends the chain to a member that does not follow what we do.
-    fn teach(&mut self, from: &str, now: Duration, said: &mut Vec<Action>) {
+    /// Sends the chain to a member that does not follow what we do; `elsewhere`: but another chain.
+    fn teach(&mut self, from: &str, elsewhere: bool, now: Duration, said: &mut Vec<Action>) {
         let Some(messages) = self
             .follow
             .chain()
@@ -284,8 +272,12 @@ impl Meeting {
             to: alloc::vec![from.into()],
             text,
         }));
-        // From on to off it comes by a host's word to itself only.
-        self.vouch_to(from, said);
+        // From on to off, and from one chain that others follow to another, it comes by a host's word to itself only.
+        if elsewhere {
+            self.vouch_to(from, said);
+        } else {
+            self.vouch_off_to(from, said);
+        }
     }
 
     /// Whoever says something that does not authenticate may have another secret. The chain tells it so: without, it would

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use roomseal_e2ee::KeyRing;
-use roomseal_policy::Policy;
+use roomseal_policy::{E2ee, Policy};
 
 use super::keys::GRACE;
 use super::{Force, Meeting, Playing};
@@ -19,10 +19,7 @@ impl Meeting {
     pub(super) fn decide_sending(&mut self, now: Duration, actions: &mut Vec<Action>) {
         let sending = self.may_send(now);
         if let Some(inside) = &mut self.inside {
-            inside.sealed_since = match (sending, inside.sealed_since) {
-                (Sending::Sealed, since) => since.or(Some(now)),
-                _ => None,
-            };
+            inside.leak.forbid(sending == Sending::Sealed, now);
         }
         if sending != self.sending {
             self.sending = sending;
@@ -46,7 +43,7 @@ impl Meeting {
     }
 
     /// Whether somebody proved, since this member came (back), to follow the same policy, and nobody follows one that
-    /// is not known here: it might say on.
+    /// says on, or is not known here and might.
     pub(super) fn is_heard(&self, now: Duration) -> bool {
         let (Some(inside), Some(own)) = (&self.inside, self.policy().map(Policy::hash)) else {
             return false;
@@ -56,7 +53,13 @@ impl Meeting {
             let Some(policy) = proven.policy else {
                 continue;
             };
-            if self.follow.find(&policy).is_none() {
+            let known = self.follow.find(&policy);
+            let elsewhere = || {
+                self.follow
+                    .chain()
+                    .is_none_or(|own| own.policy(&policy).is_none())
+            };
+            if known.is_none_or(|known| known.e2ee() == E2ee::On && elsewhere()) {
                 return false;
             }
             heard |= policy == own && proven.after >= inside.resumed;

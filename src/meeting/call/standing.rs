@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use roomseal_policy::{E2ee, KeyModel, Policy};
+use roomseal_policy::{E2ee, Policy};
 
 use super::keys::GRACE;
 use super::{Force, Inside, Meeting, Playing};
@@ -208,7 +208,7 @@ impl Meeting {
             unsealed: people.iter().filter(unsealed).count() + hidden.len(),
             pending: count(|mark| matches!(mark, Mark::Pending(_))),
             verified: count(|mark| *mark == Mark::Verified),
-            by_service: self.key_model() == KeyModel::Server || !self.follow.hosts_are_checked(),
+            by_service: self.service_has_secret() || !self.follow.hosts_are_checked(),
             set_up: around.set_up,
             updating: around.updating,
         };
@@ -236,10 +236,7 @@ impl Meeting {
         let on = view.on == Some(true) && view.presence == Presence::Inside;
         let about = [
             (shield == Shield::Waiting, Why::Nobody),
-            (
-                on && self.key_model() == KeyModel::Server,
-                Why::ServiceHolds,
-            ),
+            (on && self.service_has_secret(), Why::ServiceHolds),
             (on && !self.follow.hosts_are_checked(), Why::HostUnchecked),
             (shield == Shield::Open, Why::Off),
             (
@@ -268,9 +265,10 @@ impl Meeting {
             Some(&playing.watched)
         });
         if self.sending == crate::action::Sending::Sealed {
-            report.sending_text = match self.key_model() {
-                KeyModel::User => "leaves sealed, keys by the people in the meeting",
-                KeyModel::Server => "leaves sealed, keys by the service",
+            report.sending_text = if self.service_has_secret() {
+                "leaves sealed, keys by the service"
+            } else {
+                "leaves sealed, keys by the people in the meeting"
             };
         }
         report
@@ -318,7 +316,7 @@ impl Meeting {
     fn has_leaked(&self, now: Duration) -> bool {
         self.inside
             .as_ref()
-            .and_then(|inside| inside.leaked)
+            .and_then(|inside| inside.leak.seen())
             .is_some_and(|at| now.saturating_sub(at) <= FRESH)
     }
 

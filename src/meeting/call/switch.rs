@@ -11,11 +11,15 @@ use roomseal_policy::{
 
 use super::{Meeting, Switch, denied};
 use crate::action::{Action, Announcement, Denied, Opening};
+use crate::follow::Company;
 use crate::hosting::SEARCH;
 use crate::roster::Kind;
 
 /// A host writes the metadata again where another has overwritten them, no more often than this.
 const REWRITE: Duration = Duration::from_secs(5);
+
+/// Whoever follows something else for longer than this has been sent our chain and said again what it follows.
+const APART: Duration = Duration::from_secs(12);
 
 /// A policy and what it says.
 type Followed = Option<(PolicyHash, E2ee)>;
@@ -33,7 +37,9 @@ impl Meeting {
         }
         let before = self.followed();
         let live = self.live_policies(now);
-        while self.follow.decide(&live) {}
+        let apart = self.is_apart(now);
+        let company = Company { live: &live, apart };
+        while self.follow.decide(company, now) {}
         self.switched(before, now, actions, said);
 
         if self.hosting.is_due(now) {
@@ -90,7 +96,7 @@ impl Meeting {
             at: self.settings.unix.saturating_add(now.as_secs()),
         };
         self.hosting.wanted = None;
-        match self.follow.press(&host, &decision) {
+        match self.follow.press(&host, &decision, now) {
             Ok(text) => {
                 said.push(Action::Say {
                     to: Vec::new(),
@@ -167,29 +173,50 @@ impl Meeting {
             .map(|(identity, _)| identity.into())
             .collect();
         for identity in live {
-            self.vouch_to(&identity, said);
+            self.vouch_off_to(&identity, said);
         }
     }
 
     /// As a host, confirms to one member that encryption is off, if it is.
-    pub(super) fn vouch_to(&mut self, identity: &str, said: &mut Vec<Action>) {
-        let off = self.policy().filter(|policy| policy.e2ee() == E2ee::Off);
+    pub(super) fn vouch_off_to(&self, identity: &str, said: &mut Vec<Action>) {
+        if self
+            .policy()
+            .is_some_and(|policy| policy.e2ee() == E2ee::Off)
+        {
+            self.vouch_to(identity, said);
+        }
+    }
+
+    /// As a host, confirms to one member that the followed policy holds.
+    pub(super) fn vouch_to(&self, identity: &str, said: &mut Vec<Action>) {
         let nonce = self
             .inside
             .as_ref()
             .and_then(|inside| inside.members.get(identity)?.nonce);
-        let (Some(off), Some(nonce), Some(host), Some(chain)) =
-            (off, nonce, &self.settings.host, self.follow.chain())
-        else {
+        let (Some(policy), Some(nonce), Some(host), Some(chain)) = (
+            self.policy(),
+            nonce,
+            &self.settings.host,
+            self.follow.chain(),
+        ) else {
             return;
         };
         // A host of another meeting has nothing to vouch for here.
-        if let Ok(text) = Vouch::write(host, chain, &off.hash(), &nonce) {
+        if let Ok(text) = Vouch::write(host, chain, &policy.hash(), &nonce) {
             said.push(Action::Say {
                 to: alloc::vec![identity.into()],
                 text,
             });
         }
+    }
+
+    /// Whether some live member has followed something else for so long that it will not come by itself.
+    fn is_apart(&self, now: Duration) -> bool {
+        let mut differs = self
+            .inside
+            .iter()
+            .flat_map(|inside| inside.differs.values());
+        differs.any(|since| now.saturating_sub(*since) > APART)
     }
 
     /// Since when each live member follows something else.

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use roomseal_e2ee::OpenCounters;
 
 use super::*;
+use crate::hosting::By;
 use crate::roster::{Declared, Kind, Source, Track};
 use crate::verification::{FRESH, Refusal, Verification};
 
@@ -24,15 +25,23 @@ fn alice() -> Participant {
     Participant::new("alice", "Alice").with_track(camera("TR_1", Declared::Sealed))
 }
 
+fn enters(others: Vec<Participant>) -> Event {
+    Event::Joined {
+        me: "box".into(),
+        others,
+        metadata: String::new(),
+    }
+}
+
+/// What is said about media; how messages are read is tested by itself.
+fn media(actions: Vec<Action>) -> Vec<Action> {
+    let media = |action: &Action| !matches!(action, Action::ReopenData { .. });
+    actions.into_iter().filter(media).collect()
+}
+
 fn joined(requirement: Requirement) -> ForeignRoom {
     let mut room = ForeignRoom::new(requirement, true);
-    room.handle(
-        Event::Joined {
-            me: "box".into(),
-            others: vec![alice()],
-        },
-        seconds(0),
-    );
+    room.handle(enters(vec![alice()]), seconds(0));
     room.handle(Event::Flowing { sid: "TR_1".into() }, seconds(0));
     room
 }
@@ -54,33 +63,119 @@ fn text(room: &ForeignRoom, now: u64) -> String {
 fn nothing_leaves_outside_the_room_and_nothing_leaves_without_key() {
     let mut room = ForeignRoom::new(Requirement::Sealed, false);
     assert_eq!(room.sending(), Sending::NothingOutside);
-    let joined = Event::Joined {
-        me: "box".into(),
-        others: vec![],
-    };
-    let actions = room.handle(joined, seconds(1));
+    let actions = room.handle(enters(vec![]), seconds(1));
     assert_eq!(actions, [Action::Send(Sending::NothingWithoutKey)]);
-    let actions = room.handle(Event::OwnKey(true), seconds(2));
+    let actions = room.own_key(true, seconds(2));
     assert_eq!(actions, [Action::Send(Sending::Sealed)]);
     let actions = room.handle(Event::Left, seconds(3));
     assert_eq!(actions, [Action::Send(Sending::NothingOutside)]);
 }
 
 #[test]
-fn a_changed_requirement_opens_every_track_anew() {
-    let mut room = joined(Requirement::Sealed);
-    let actions = room.handle(Event::Require(Requirement::Open), seconds(1));
+fn a_press_seals_what_is_sent_and_requires_it_of_what_is_played() {
+    let mut room = joined(Requirement::Open);
+    room.declared(vec![Requirement::Open, Requirement::Open], seconds(1));
+    let actions = room.handle(Event::Press(By::Box), seconds(2));
+    // Nothing leaves before anything else is done.
     assert!(matches!(
-        &actions[..],
+        &media(actions)[..],
         [
+            Action::Send(Sending::NothingSwitching),
+            Action::Announce(Announcement::On { .. }),
+            Action::Republish,
+            Action::Stop { .. },
+            Action::Play(Play {
+                opening: Opening::Required,
+                ..
+            }),
+        ]
+    ));
+    // The sound takes its place first, the picture later.
+    let one = vec![Requirement::Sealed, Requirement::Open];
+    assert_eq!(room.declared(one, seconds(3)), []);
+    let both = vec![Requirement::Sealed; 2];
+    let actions = room.declared(both, seconds(4));
+    assert_eq!(actions, [Action::Send(Sending::Sealed)]);
+}
+
+#[test]
+fn only_a_hold_at_the_box_turns_off_and_any_press_before_keeps_it_on() {
+    let mut room = joined(Requirement::Sealed);
+    room.declared(vec![Requirement::Sealed], seconds(1));
+    for by in [By::NetworkPaired, By::Network] {
+        let actions = room.handle(Event::Hold(by), seconds(1));
+        assert!(matches!(
+            &actions[..],
+            [Action::Announce(Announcement::Denied(_))]
+        ));
+    }
+    room.handle(Event::Press(By::Box), seconds(2));
+    room.handle(Event::Hold(By::Box), seconds(4));
+    assert_eq!(room.countdown(seconds(5)), Some(seconds(2)));
+    room.handle(Event::Press(By::NetworkPaired), seconds(5));
+    assert_eq!(room.countdown(seconds(5)), None);
+    assert_eq!(room.handle(Event::Tick, seconds(9)), []);
+
+    room.handle(Event::Press(By::Box), seconds(10));
+    let actions = room.handle(Event::Hold(By::Box), seconds(12));
+    assert_eq!(actions.last(), Some(&Action::WakeAt(seconds(15))));
+    assert_eq!(room.sending(), Sending::Sealed);
+    let actions = room.handle(Event::Tick, seconds(15));
+    assert!(matches!(
+        &media(actions)[..],
+        [
+            Action::Send(Sending::NothingSwitching),
+            Action::Announce(Announcement::Off { .. }),
+            Action::Republish,
             Action::Stop { .. },
             Action::Play(Play {
                 opening: Opening::AllowClear,
                 ..
             }),
-            Action::Send(Sending::Clear)
         ]
     ));
+    let actions = room.declared(vec![Requirement::Open], seconds(16));
+    assert_eq!(actions, [Action::Send(Sending::Clear)]);
+}
+
+#[test]
+fn who_changes_the_mind_while_tracks_are_published_anew_sends_nothing_until_all_are_right() {
+    let mut room = joined(Requirement::Sealed);
+    room.declared(vec![Requirement::Sealed], seconds(1));
+    room.handle(Event::Press(By::Box), seconds(2));
+    room.handle(Event::Hold(By::Box), seconds(4));
+    room.handle(Event::Tick, seconds(7));
+    // The new track is asked for while the old one still stands.
+    room.declared(vec![Requirement::Sealed, Requirement::Open], seconds(7));
+    let actions = room.handle(Event::Press(By::Box), seconds(8));
+    assert!(actions.contains(&Action::Republish));
+    assert_eq!(room.sending(), Sending::NothingSwitching);
+    room.declared(vec![Requirement::Open], seconds(9));
+    assert_eq!(room.sending(), Sending::NothingSwitching);
+    room.declared(vec![Requirement::Sealed], seconds(10));
+    assert_eq!(room.sending(), Sending::Sealed);
+}
+
+#[test]
+fn messages_are_read_by_the_same_rule_as_media_and_by_new_keys_at_once() {
+    let read = |actions: Vec<Action>| -> Vec<(String, Opening)> {
+        let of = |action| match action {
+            Action::ReopenData { identity, rules } => Some((identity, rules.opening)),
+            _ => None,
+        };
+        actions.into_iter().filter_map(of).collect()
+    };
+    let alice_by = |opening| vec![("alice".to_string(), opening)];
+    let mut room = ForeignRoom::new(Requirement::Open, true);
+    let actions = room.handle(enters(vec![alice()]), seconds(0));
+    assert_eq!(read(actions), alice_by(Opening::AllowClear));
+    let actions = room.handle(Event::Press(By::Box), seconds(1));
+    assert_eq!(read(actions), alice_by(Opening::Required));
+    assert_eq!(read(room.handle(Event::Tick, seconds(2))), []);
+    assert_eq!(
+        read(room.own_key(true, seconds(3))),
+        alice_by(Opening::Required)
+    );
 }
 
 #[test]
@@ -91,7 +186,7 @@ fn media_without_an_owner_in_the_roster_are_not_played() {
             .is_empty()
     );
     let bob = Participant::new("bob", "").with_track(camera("TR_9", Declared::Clear));
-    let actions = room.handle(Event::Participants(vec![bob]), seconds(2));
+    let actions = media(room.handle(Event::Participants(vec![bob]), seconds(2)));
     assert!(matches!(&actions[..], [Action::Play(play)] if play.identity == "bob"));
 }
 
@@ -110,7 +205,7 @@ fn a_track_that_changes_hands_starts_from_nothing() {
         ..alice()
     };
     let bob = Participant::new("bob", "Bob").with_track(camera("TR_1", Declared::Sealed));
-    let actions = room.handle(Event::Participants(vec![gone, bob]), seconds(1));
+    let actions = media(room.handle(Event::Participants(vec![gone, bob]), seconds(1)));
     assert!(matches!(
         &actions[..],
         [Action::Stop { .. }, Action::Play(play)] if play.identity == "bob"
@@ -218,6 +313,7 @@ fn by_the_service() -> impl Strategy<Value = Event> {
             Event::Joined {
                 me: identity(me),
                 others,
+                metadata: String::new(),
             }
         }),
         prop::collection::vec(participant(), 0..3).prop_map(Event::Participants),
@@ -227,11 +323,27 @@ fn by_the_service() -> impl Strategy<Value = Event> {
     ]
 }
 
-fn by_anybody() -> impl Strategy<Value = Event> {
+/// Something that happens, or that this box does to itself.
+#[derive(Clone, Debug)]
+enum Step {
+    Event(Event),
+    OwnKey(bool),
+    /// What is published now is declared as it has to be.
+    Published,
+}
+
+fn by_anybody() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => by_the_service(),
-        1 => any::<bool>().prop_map(Event::OwnKey),
-        1 => prop_oneof![Just(Requirement::Open), Just(Requirement::Sealed)].prop_map(Event::Require),
+        4 => by_the_service().prop_map(Step::Event),
+        1 => any::<bool>().prop_map(Step::OwnKey),
+        1 => Just(Step::Published),
+        2 => prop_oneof![
+            Just(Event::Press(By::Box)),
+            Just(Event::Press(By::NetworkPaired)),
+            Just(Event::Hold(By::Box)),
+            Just(Event::Hold(By::NetworkPaired)),
+            Just(Event::Tick),
+        ].prop_map(Step::Event),
         6 => (0..4u8, any::<[bool; 6]>()).prop_map(|(n, grows)| Event::Counted {
             sid: sid(n),
             // Turned into totals by the test, as an element counts.
@@ -244,7 +356,7 @@ fn by_anybody() -> impl Strategy<Value = Event> {
                 server_injected: grows[5].into(),
                 ..OpenCounters::default()
             },
-        }),
+        }).prop_map(Step::Event),
     ]
 }
 
@@ -314,12 +426,19 @@ proptest! {
         let start = if sealed { Requirement::Sealed } else { Requirement::Open };
         let mut room = ForeignRoom::new(start, true);
         let mut truths: BTreeMap<String, Truth> = BTreeMap::new();
-        let mut requirement = start;
+        let mut declared = None;
+        let mut pressed_on = sealed;
         let mut now = Duration::ZERO;
-        for (event, millis) in events {
+        for (step, millis) in events {
             now += Duration::from_millis(millis);
-            let event = match event {
-                Event::Counted { sid, counters: grown } => {
+            let before = room.requirement();
+            let actions: Vec<Action> = match step {
+                Step::OwnKey(own_key) => room.own_key(own_key, now),
+                Step::Published => {
+                    declared = Some(room.requirement());
+                    room.declared(declared.into_iter().collect(), now)
+                }
+                Step::Event(Event::Counted { sid, counters: grown }) => {
                     let truth = truths.entry(sid.clone()).or_default();
                     truth.totals.opened += grown.opened;
                     truth.totals.clear += grown.clear;
@@ -333,15 +452,23 @@ proptest! {
                     if grown.clear > 0 && truth.allow_clear {
                         truth.clear_played_at = Some(now);
                     }
-                    Event::Counted { sid, counters: truth.totals }
+                    room.handle(Event::Counted { sid, counters: truth.totals }, now)
                 }
-                Event::Require(new) => {
-                    requirement = new;
-                    Event::Require(new)
+                Step::Event(event) => {
+                    if matches!(event, Event::Joined { .. } | Event::Left) {
+                        declared = None;
+                    }
+                    let pressed = matches!(event, Event::Press(_));
+                    let actions = room.handle(event, now);
+                    pressed_on |= pressed && room.requirement() == Requirement::Sealed;
+                    actions
                 }
-                other => other,
             };
-            let actions: Vec<Action> = room.handle(event, now);
+            let requirement = room.requirement();
+            if before == Requirement::Sealed && requirement == Requirement::Open {
+                pressed_on = false;
+            }
+            prop_assert_eq!(pressed_on, requirement == Requirement::Sealed);
             for action in &actions {
                 match action {
                     Action::Play(play) => {
@@ -357,10 +484,16 @@ proptest! {
                     Action::Send(sending) => {
                         prop_assert!(requirement == Requirement::Open || *sending != Sending::Clear);
                     }
+                    Action::ReopenData { rules, .. } => {
+                        prop_assert!(requirement == Requirement::Open || rules.opening == Opening::Required);
+                    }
+                    Action::Announce(_) | Action::Republish | Action::WakeAt(_) => {}
                     other => prop_assert!(false, "a foreign room asks for {other:?}"),
                 }
             }
             prop_assert!(requirement == Requirement::Open || room.sending() != Sending::Clear);
+            let leaves = matches!(room.sending(), Sending::Clear | Sending::Sealed);
+            prop_assert!(!leaves || declared.is_none_or(|declared| declared == requirement));
             for track in room.report(now).participants.iter().flat_map(|p| &p.tracks) {
                 if track.verification != Verification::Verified {
                     continue;

@@ -21,10 +21,8 @@ const NEW: Duration = Duration::from_secs(5);
 pub struct Circumstances {
     /// On the way into the room, or back into it.
     pub connecting: bool,
-    /// A press was refused less than 2 s ago.
+    /// Something else than a press was refused less than 2 s ago.
     pub denied: bool,
-    /// A frame of this box left clear although sealed frames are required.
-    pub leaked: bool,
 }
 
 /// What the shield says, and why.
@@ -53,7 +51,7 @@ impl ForeignRoom {
     /// What the shield says at `now`. Verdicts age, so it is to be asked again at least every second.
     pub fn verdict(&self, around: Circumstances, now: Duration) -> ForeignVerdict {
         let seen = self.seen(now);
-        let (shield, text, mut reasons) = self.judge(around, seen);
+        let (shield, text, mut reasons) = self.judge(around, seen, now);
         if self.me.is_some() {
             reasons.extend(self.roster.iter().filter(|p| p.kind != Kind::Person).map(
                 |participant| {
@@ -72,7 +70,12 @@ impl ForeignRoom {
         }
     }
 
-    fn judge(&self, around: Circumstances, seen: Seen) -> (Shield, &'static str, Vec<String>) {
+    fn judge(
+        &self,
+        around: Circumstances,
+        seen: Seen,
+        now: Duration,
+    ) -> (Shield, &'static str, Vec<String>) {
         let inside = self.me.is_some();
         let required = self.requirement == Requirement::Sealed;
         let Seen {
@@ -81,14 +84,14 @@ impl ForeignRoom {
             mut wrong,
             pending,
         } = seen;
-        if around.leaked {
+        if self.leak.seen().is_some() {
             return (
                 Shield::Fault,
                 "This box sent frames that were not sealed. Restart it.",
                 Vec::new(),
             );
         }
-        if around.denied {
+        if around.denied || self.hosting.is_denied(now) {
             return (Shield::Denied, "That press was refused.", Vec::new());
         }
         if !inside {
@@ -133,6 +136,13 @@ impl ForeignRoom {
                 Shield::UnsealedPeer,
                 "Somebody here is not sealed with this meeting's key. What does not open is not played.",
                 wrong,
+            );
+        }
+        if self.sending == Sending::NothingSwitching {
+            return (
+                Shield::Sealing,
+                "Encryption goes on. What this box sends is being published anew.",
+                pending,
             );
         }
         if !pending.is_empty() {
@@ -215,7 +225,8 @@ mod tests {
     use roomseal_e2ee::OpenCounters;
 
     use super::*;
-    use crate::{Declared, Event, Participant, Source, Track};
+    use crate::call::{Event, Sent};
+    use crate::{By, Declared, Participant, Source, Track};
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -232,8 +243,12 @@ mod tests {
             .iter()
             .map(|other| other.tracks[0].sid.clone())
             .collect();
-        let me = "box".into();
-        room.handle(Event::Joined { me, others }, at(0));
+        let joined = Event::Joined {
+            me: "box".into(),
+            others,
+            metadata: String::new(),
+        };
+        room.handle(joined, at(0));
         for sid in sids {
             room.handle(Event::Flowing { sid }, at(0));
         }
@@ -323,7 +338,7 @@ mod tests {
     fn a_new_key_is_being_checked_before_it_is_believed() {
         let mut room = room(Requirement::Sealed, false, vec![person("alice")]);
         assert_eq!(shield(&room, at(20)), Shield::WrongKey);
-        room.handle(Event::OwnKey(true), at(20));
+        room.own_key(true, at(20));
         assert_eq!(shield(&room, at(21)), Shield::Sealing);
         count(&mut room, "alice", opened(1), at(22));
         assert_eq!(shield(&room, at(22)), Shield::Sealed);
@@ -334,6 +349,25 @@ mod tests {
         let mut room = room(Requirement::Open, true, vec![person("alice")]);
         count(&mut room, "alice", opened(5), at(1));
         assert_eq!(shield(&room, at(1)), Shield::Open);
+    }
+
+    #[test]
+    fn while_encryption_goes_on_the_lamp_says_so_and_is_not_green_before() {
+        let mut room = room(Requirement::Open, true, vec![person("alice")]);
+        room.declared(vec![Requirement::Open], at(0));
+        room.handle(Event::Press(By::Box), at(10));
+        count(&mut room, "alice", opened(1), at(11));
+        assert_eq!(shield(&room, at(11)), Shield::Sealing);
+        room.declared(vec![Requirement::Sealed], at(12));
+        assert_eq!(shield(&room, at(12)), Shield::Sealed);
+    }
+
+    #[test]
+    fn a_press_without_a_key_is_refused_and_changes_nothing() {
+        let mut room = room(Requirement::Open, false, vec![]);
+        room.handle(Event::Press(By::Box), at(10));
+        assert_eq!(shield(&room, at(11)), Shield::Denied);
+        assert_eq!(shield(&room, at(12)), Shield::Open);
     }
 
     #[test]
@@ -358,10 +392,10 @@ mod tests {
             ..Circumstances::default()
         };
         assert_eq!(room.verdict(denied, at(1)).shield, Shield::Denied);
-        let leaked = Circumstances {
-            leaked: true,
-            ..denied
-        };
-        assert_eq!(room.verdict(leaked, at(1)).shield, Shield::Fault);
+        let clear = |clear| Event::Sent(Sent { sealed: 0, clear });
+        room.handle(clear(1), at(1));
+        assert_eq!(room.verdict(denied, at(1)).shield, Shield::Denied);
+        room.handle(clear(2), at(3));
+        assert_eq!(room.verdict(denied, at(3)).shield, Shield::Fault);
     }
 }

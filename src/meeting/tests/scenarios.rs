@@ -10,6 +10,7 @@ use roomseal_meeting::{
 };
 use roomseal_policy::{E2ee, HostCheck, KeyModel};
 
+use crate::lies::pass_keeping;
 use crate::truth::judge;
 use crate::world::{Link, World, host, link, participant, sid};
 
@@ -352,6 +353,82 @@ fn two_hosts_who_begin_at_once_end_up_together() {
             "{begin:?}"
         );
         assert_eq!(world.e2ee("alice"), Some(begin));
+    }
+}
+
+/// Two parts of one meeting, each with a host and a guest, that do not hear each other.
+pub(crate) fn two_parts(host_begins: E2ee, carol_begins: E2ee) -> World {
+    let mut world = World::new(link(false), 1);
+    world.link.begin = host_begins;
+    world.join("host", Some(host(1, 2, "Hanna")));
+    world.join("alice", None);
+    world.link.begin = carol_begins;
+    world.join("carol", Some(host(1, 3, "Carol")));
+    world.join("bob", None);
+    let one = |name: &str| ["host", "alice"].contains(&name);
+    pass_keeping(&mut world, 7, |message| {
+        one(&message.from) == one(&message.to)
+    });
+    world
+}
+
+#[test]
+fn two_parts_of_a_meeting_find_together_where_encryption_is_on_in_one() {
+    for (ours, theirs) in [
+        (E2ee::Off, E2ee::Off),
+        (E2ee::Off, E2ee::On),
+        (E2ee::On, E2ee::Off),
+        (E2ee::On, E2ee::On),
+    ] {
+        let mut world = two_parts(ours, theirs);
+        assert_eq!(world.e2ee("alice"), Some(ours));
+        assert_eq!(world.e2ee("bob"), Some(theirs));
+        let mut was_on: Vec<String> = Vec::new();
+        for _ in 0..15 {
+            world.pass(1);
+            judge(&world).unwrap();
+            let on = |name: &&String| world.e2ee(name) == Some(E2ee::On);
+            assert!(was_on.iter().all(|name| on(&name)), "{ours:?} {theirs:?}");
+            was_on = world.sides.keys().filter(on).cloned().collect();
+        }
+        let policies: Vec<_> = world
+            .sides
+            .values()
+            .map(|side| side.meeting.policy())
+            .collect();
+        assert!(
+            policies.iter().all(|policy| *policy == policies[0]),
+            "{ours:?} {theirs:?}"
+        );
+        assert_eq!(world.e2ee("alice"), Some(ours.max(theirs)));
+    }
+}
+
+#[test]
+fn a_part_whose_host_is_gone_comes_to_the_one_that_has_a_host() {
+    for leaves in ["host", "carol"] {
+        let mut world = two_parts(E2ee::On, E2ee::On);
+        let deserted = if leaves == "host" { "alice" } else { "bob" };
+        world.join("dave", None);
+        // So that nobody there is alone.
+        let one = |name: &str| [leaves, deserted, "dave"].contains(&name);
+        pass_keeping(&mut world, 7, |message| {
+            one(&message.from) == one(&message.to)
+        });
+        world.leave(leaves);
+        world.pass(30);
+        let policies: Vec<_> = world
+            .sides
+            .values()
+            .map(|side| side.meeting.policy())
+            .collect();
+        assert!(
+            policies.iter().all(|policy| *policy == policies[0]),
+            "{leaves}"
+        );
+        for name in world.sides.keys() {
+            assert_eq!(world.shield(name), Shield::Sealed, "{name}");
+        }
     }
 }
 

@@ -9,8 +9,10 @@ use proptest::test_runner::RngSeed;
 use roomseal_e2ee::{FrameKey, KeyIndex, RawKey};
 use roomseal_meeting::By;
 use roomseal_meeting::call::Event;
+use roomseal_policy::E2ee;
 
 use crate::lies::{EARLIER, forged};
+use crate::scenarios::two_parts;
 use crate::truth::{judge, plain};
 use crate::world::{Frame, Message, World, gone, link, participant, prefix, seal, sid};
 
@@ -196,8 +198,8 @@ fn take(world: &mut World, step: Step) {
         }
         Step::Tick(millis) => {
             world.now += Duration::from_millis(millis);
-            for name in ["alice", "bob", "host"] {
-                world.act(name, Event::Tick);
+            for name in world.sides.keys().cloned().collect::<Vec<_>>() {
+                world.act(&name, Event::Tick);
             }
         }
     }
@@ -251,6 +253,8 @@ static STARTS: LazyLock<Vec<(&str, World)>> = LazyLock::new(|| {
         ("turned off", turned_off),
         ("pressed", pressed),
         ("new", new),
+        ("two parts", two_parts(E2ee::Off, E2ee::On)),
+        ("two open parts", two_parts(E2ee::Off, E2ee::Off)),
     ]
 });
 
@@ -300,7 +304,7 @@ proptest! {
 
     #[test]
     fn no_long_sequence_of_lies_flatters_or_leaks(
-        start in 0..5_usize,
+        start in 0..7_usize,
         steps in prop::collection::vec(prop::sample::select(&STEPS[..]), 1..40),
     ) {
         let mut world = STARTS[start].1.clone();
@@ -314,7 +318,7 @@ proptest! {
 
     #[test]
     fn when_the_lies_end_members_find_together_again(
-        start in 0..5_usize,
+        start in 0..7_usize,
         steps in prop::collection::vec(prop::sample::select(&STEPS[..]), 1..12),
     ) {
         let mut world = STARTS[start].1.clone();

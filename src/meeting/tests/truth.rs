@@ -148,13 +148,33 @@ impl Truth {
         })
     }
 
-    /// Whether a host's newest word that this member was given is *on*: one that no *off* it was given knows of.
-    fn told_on(&self, name: &str) -> bool {
-        self.given(name).filter(|policy| policy.on).any(|on| {
-            !self
-                .given(name)
-                .any(|off| !off.on && self.continues(off, on))
+    /// Whether a host's newest word that this member was given, in the chain that it follows, is *on*: one that no *off*
+    /// it was given knows of.
+    fn told_on(&self, name: &str, follows: Option<PolicyHash>) -> bool {
+        let chain = follows.map(|follows| self.root_of(*follows.as_bytes()));
+        let words = self.given(name);
+        let mut words =
+            words.filter(|policy| chain.is_none_or(|chain| chain == self.root_of(policy.hash)));
+        words.any(|on| {
+            let mut known = self.given(name);
+            on.on && !known.any(|off| !off.on && self.continues(off, on))
         })
+    }
+
+    /// Where the chain of a policy begins, as far as it is of this session.
+    fn root_of(&self, hash: Hash) -> Hash {
+        let prev = self
+            .session
+            .get(&hash)
+            .and_then(|signed| signed.prev.first());
+        match prev {
+            Some(prev) => {
+                let mut hash = [0; 32];
+                Base64UrlUnpadded::decode(prev, &mut hash).unwrap();
+                self.root_of(hash)
+            }
+            None => hash,
+        }
     }
 
     /// Whether anybody really said something to this member in the last half minute.
@@ -183,7 +203,8 @@ pub(crate) fn judge(world: &World) -> Result<(), String> {
             if !truth.given(name).any(|policy| !policy.on) {
                 return fail("sends clear, and no host of this session said so");
             }
-            if truth.told_on(name) {
+            let follows = side.meeting.policy().map(|policy| policy.hash());
+            if truth.told_on(name, follows) {
                 return fail("sends clear, and a host said on");
             }
             let since = truth.entered[name].max(recently);

@@ -3,12 +3,12 @@
 
 use proptest::prelude::*;
 use roomseal_policy::{
-    E2ee, Field, HostGrant, KeySeed, Link, LinkError, LinkSecret, Origin, OriginError, Refusal,
-    RoomCode, RoomName, RoomNameError, SecretSource, ServiceCertificateHash,
+    Chain, E2ee, Field, HostGrant, KeySeed, Link, LinkError, LinkSecret, Origin, OriginError,
+    Refusal, RoomCode, RoomName, RoomNameError, SecretSource, ServiceCertificateHash,
 };
 use zeroize::Zeroizing;
 
-use crate::people::{host, host_of, meeting, room, seed};
+use crate::people::{decide, host, host_of, meeting, room, seed};
 
 const SECRET: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
 
@@ -66,6 +66,28 @@ fn a_host_link_makes_a_host_and_a_guest_link_from_it_does_not() {
     let passed_on = Link::parse(&link.for_guests().expose()).unwrap();
     assert!(passed_on.host().is_none());
     assert!(!passed_on.expose().contains("&s="));
+}
+
+#[test]
+fn a_policy_signed_in_advance_travels_with_the_link_to_everybody() {
+    let root = Chain::start(&host(2), &decide(E2ee::On, 3));
+    let link = host_link().with_root(root.clone()).unwrap();
+    let text = link.expose();
+    assert!(text.len() < Link::MOST_TEXT / 2, "{}", text.len());
+    for link in [link.clone(), link.for_guests()] {
+        let read = Link::parse(&link.expose()).unwrap();
+        assert_eq!(read.root(), Some(&root));
+    }
+    // Who joins without being asked for E2EE by the link is not told so by a policy in it.
+    let off = Chain::start(&host(2), &decide(E2ee::Off, 3));
+    assert_eq!(host_link().with_root(off).unwrap_err(), Refusal::Order);
+    let by = host(2).certificate().text().to_owned();
+    assert_eq!(
+        refused(&text.replace(&format!("&b={by}"), "")),
+        LinkError::Missing(Field::B)
+    );
+    let swapped = text.replace(&by, host(1).certificate().text());
+    assert_eq!(refused(&swapped), LinkError::Root(Refusal::NoCertificate));
 }
 
 #[test]

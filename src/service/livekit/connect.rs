@@ -13,6 +13,7 @@ use tokio_tungstenite::{
         protocol::WebSocketConfig,
     },
 };
+use zeroize::Zeroizing;
 
 use super::{
     Client,
@@ -118,7 +119,7 @@ impl Attempt {
                 status,
                 &Answer {
                     status,
-                    body: first,
+                    body: Zeroizing::new(first),
                 },
             ),
         }

@@ -69,6 +69,14 @@ pub enum Error {
         /// The server's words in brackets, cleaned and shortened; may be empty.
         detail: String,
     },
+    /// The service makes the secret of this meeting, and does not give it.
+    #[error(
+        "the service gives no secret of this meeting ({reason}): ask whoever runs it, or the host for a link with a secret"
+    )]
+    NoMeetingSecret {
+        /// Why, as far as it is known.
+        reason: String,
+    },
     /// The connection broke while it was being opened.
     #[error("the connection to {host} broke while it was being opened ({reason})")]
     Interrupted {

@@ -10,12 +10,11 @@ use super::{address::ServerUrl, token::Token};
 /// The longest answer that is read, in bytes; an explanation is one line.
 const LONGEST: u64 = 16 * 1024;
 
-/// An HTTP answer, as far as an explanation needs it.
-#[derive(Debug, PartialEq, Eq)]
+/// An HTTP answer.
 pub(super) struct Answer {
     pub(super) status: u16,
-    /// The text, uncleaned: the server may have repeated the token in it.
-    pub(super) body: String,
+    /// The text, uncleaned: the server may have repeated the token in it, or it is a secret.
+    pub(super) body: Zeroizing<String>,
 }
 
 /// Asks for `path` and reads the answer to the end.
@@ -51,7 +50,8 @@ where
 {
     stream.write_all(&request).await?;
     stream.flush().await?;
-    let mut answer = Vec::new();
+    // Room for all of it, so that no part of a secret stays behind in a smaller allocation.
+    let mut answer = Zeroizing::new(Vec::with_capacity(LONGEST as usize + 32));
     stream.take(LONGEST).read_to_end(&mut answer).await?;
     parse(&answer)
         .ok_or_else(|| std::io::Error::new(std::io::ErrorKind::InvalidData, "not an HTTP answer"))
@@ -99,11 +99,11 @@ fn parse(answer: &[u8]) -> Option<Answer> {
         .any(|line| line.to_ascii_lowercase().starts_with("transfer-encoding:"));
     Some(Answer {
         status,
-        body: if chunked {
+        body: Zeroizing::new(if chunked {
             String::new()
         } else {
             body.to_owned()
-        },
+        }),
     })
 }
 
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Option<(u16, String)> {
-        parse(text.as_bytes()).map(|answer| (answer.status, answer.body))
+        parse(text.as_bytes()).map(|answer| (answer.status, answer.body.to_string()))
     }
 
     #[test]
@@ -148,6 +148,6 @@ mod tests {
         ] {
             assert_eq!(parsed(text), None, "{text}");
         }
-        assert_eq!(parse(&[0xff; 300]), None);
+        assert!(parse(&[0xff; 300]).is_none());
     }
 }

@@ -33,6 +33,7 @@ mod driver;
 mod error;
 mod event;
 mod exchange;
+mod meeting_secret;
 mod participant;
 mod request;
 mod secret;
@@ -58,6 +59,7 @@ pub use self::{
         Reason, ResumeInfo, RoomInfo, Speaker, StreamState, SubscriptionError, Target,
         WantedLayers,
     },
+    meeting_secret::meeting_secret,
     participant::{
         Encryption, Layer, Participant, ParticipantKind, ParticipantState, Quality, Track,
         TrackKind, TrackSource,

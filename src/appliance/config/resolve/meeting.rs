@@ -48,8 +48,8 @@ impl Text<'_> {
             }
             (SecretSource::Service, None) => {
                 warnings.push(
-                    "the service holds the secret of this meeting, and this service does not give it out: until the \
-                     host sends a link with a secret, this box can neither send nor open anything sealed"
+                    "the service makes and holds the secret of this meeting: it can see and hear everything, and the \
+                     shield never says more than \"sealed by service\""
                         .to_owned(),
                 );
                 None

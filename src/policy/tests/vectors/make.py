@@ -184,6 +184,8 @@ def links():
     base = "https://meet.example.org/j/board-room"
     k, h, own = b64(seed(7)), b64(H), b64(sha(b"a certificate"))
     elsewhere = certificate(MEETING, "elsewhere", ALICE, "Alice")
+    root = policy(BOB, BOBS, ROOM, 1, "on", [], 9)
+    armed = lambda r, by=BOBS, m="on": f"{base}#k={k}&h={h}&m={m}&r={r.text}&b={by.text}"
     good = [
         ("guest", f"{base}#k={k}&h={h}&m=on", None),
         ("guest, secret from a passphrase", f"{base}#p=1&h={h}&m=on", None),
@@ -191,6 +193,8 @@ def links():
         ("host", f"{base}#k={k}&h={h}&m=on&s={b64(ALICE)}&c={ALICES.text}", "Alice"),
         ("a service with a certificate of its own", f"https://[fd00::1]:7443/j/board-room#k={k}&h={h}&m=on&t={own}", None),
         ("on this machine", f"http://127.0.0.1:7880/j/board-room#k={k}&h={h}&m=off", None),
+        ("a policy signed in advance", armed(root), None),
+        ("the same for a host", f"{armed(root)}&s={b64(ALICE)}&c={ALICES.text}", "Alice"),
         ("another order", f"{base}#m=on&h={h}&k={k}", None),
         ("capitals and a port that goes without saying", f"HTTPS://Meet.Example.org:443/j/board-room#k={k}&h={h}&m=on", None),
     ]
@@ -222,6 +226,14 @@ def links():
         ("somebody else's certificate", host(ALICE, BOBS.text)),
         ("a certificate for another room", host(ALICE, elsewhere.text)),
         ("a certificate of another meeting", host(ALICE, certificate(STRANGER, ROOM, ALICE, "Alice").text)),
+        ("a policy without certificate", f"{base}#k={k}&h={h}&m=on&r={root.text}"),
+        ("the certificate of a policy alone", f"{base}#k={k}&h={h}&m=on&b={BOBS.text}"),
+        ("a policy of somebody else's", armed(root, ALICES)),
+        ("a policy for another room", armed(policy(BOB, BOBS, "elsewhere", 1, "on", [], 9))),
+        ("a policy that is no root", armed(policy(BOB, BOBS, ROOM, 2, "on", [root.hash], 9))),
+        ("a policy in advance that says off", armed(policy(BOB, BOBS, ROOM, 1, "off", [], 9))),
+        ("a policy in advance of a meeting that is not announced as sealed", armed(root, BOBS, "off")),
+        ("a policy that nobody signed", armed(root).replace("&r=ey", "&r=eY")),
     ]
     return {
         "comment": "What is read is written again as `written`, or as it was. `address` is all that a service may see.",
