@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use roomseal_panel::drive::Places;
+use roomseal_service::livekit::TokenSource;
 
 use crate::cli::Prepared;
 use crate::config::{Listen, Network, PanelPage};
@@ -63,6 +64,7 @@ async fn compose(prepared: Prepared) -> Result<(), anyhow::Error> {
         hosted: config.meeting.is_some(),
         identity: identity.clone(),
         insecure_lan: config.service.insecure_lan,
+        makes_meetings: matches!(service.tokens, TokenSource::Minted(_)),
         e2ee_required: config.meeting.is_none() && config.e2ee.required,
         recording: config
             .recording

@@ -605,6 +605,7 @@ impl Session<'_> {
             status.participants.clear();
             status.local_tracks.clear();
             status.asks = None;
+            status.ends_meeting = false;
             status.ending = None;
             status.key_model.clear();
             status.sending.clear();

@@ -56,6 +56,10 @@ pub struct Status {
     pub hosted: bool,
     /// Who holds the keys, in words; empty outside.
     pub key_model: String,
+    /// This box can make meetings: it has an API key.
+    pub makes_meetings: bool,
+    /// This box can end the meeting that it is in for everybody.
+    pub ends_meeting: bool,
     /// A key that somebody has to enter before this box can take part.
     pub asks: Option<Ask>,
     /// A host is about to turn encryption off.

@@ -25,7 +25,7 @@ fn guest(identity: &str) -> Start<'_> {
     Start::new("guest", identity).with(MEDIA)
 }
 
-fn page_of(device: &Appliance) -> String {
+pub(crate) fn page_of(device: &Appliance) -> String {
     device.wait_for("page", SOON, |status| status.page.clone())
 }
 
@@ -102,6 +102,8 @@ fn the_page_shows_the_meeting_and_operates_the_box_by_keyboard() {
     browser.key("Enter");
     browser.see("#leave", "Join", SOON);
     browser.see("body[data-state=dark] h1", "Not in a meeting", SOON);
+    // It has a token for one room and cannot make meetings.
+    assert!(!browser.shows("#start:not([hidden])"));
     alice.wait_for("box that has left", SOON, |status| {
         track(status, "box", "camera").is_none().then_some(())
     });

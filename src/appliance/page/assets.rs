@@ -32,7 +32,9 @@ const ASSETS: &[(&str, Asset)] = &[
     ("/connection.js", asset!(SCRIPT, "connection.js")),
     ("/draw.js", asset!(SCRIPT, "draw.js")),
     ("/invitation.js", asset!(SCRIPT, "invitation.js")),
+    ("/meetings.js", asset!(SCRIPT, "meetings.js")),
     ("/page.js", asset!(SCRIPT, "page.js")),
     ("/pairing.js", asset!(SCRIPT, "pairing.js")),
+    ("/sure.js", asset!(SCRIPT, "sure.js")),
     ("/words.js", asset!(SCRIPT, "words.js")),
 ];

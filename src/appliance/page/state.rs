@@ -32,6 +32,7 @@ pub(super) struct State {
     insecure_lan: bool,
     connection: Where,
     connection_text: String,
+    offers: Offers,
     shield: Shield,
     lamp: Lamp,
     e2ee_required: bool,
@@ -57,8 +58,20 @@ struct Lamp {
     shape: &'static str,
 }
 
-/// Where the box is.
+/// What can be asked for from here about meetings; what would be refused is not offered.
 #[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Offers {
+    /// Make a meeting.
+    start: bool,
+    /// Enter the room of last time.
+    join: bool,
+    /// End the meeting for everybody.
+    end: bool,
+}
+
+/// Where the box is.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Where {
     Inside,
@@ -76,6 +89,13 @@ pub(super) fn of(status: &Status, fresh: bool, place: Place) -> State {
             ..Shield::outside()
         }
     };
+    let connection = match status.connection {
+        Connection::Joined => Where::Inside,
+        Connection::Left { .. } => Where::Outside,
+        Connection::Starting | Connection::Connecting { .. } | Connection::Reconnecting { .. } => {
+            Where::OnTheWay
+        }
+    };
     State {
         place,
         name: status.name.clone(),
@@ -84,14 +104,13 @@ pub(super) fn of(status: &Status, fresh: bool, place: Place) -> State {
         service: status.service.clone(),
         identity: status.identity.clone(),
         insecure_lan: status.insecure_lan,
-        connection: match status.connection {
-            Connection::Joined => Where::Inside,
-            Connection::Left { .. } => Where::Outside,
-            Connection::Starting
-            | Connection::Connecting { .. }
-            | Connection::Reconnecting { .. } => Where::OnTheWay,
-        },
+        connection,
         connection_text: status.connection.text(),
+        offers: Offers {
+            start: connection == Where::Outside && status.makes_meetings,
+            join: connection == Where::Outside && !status.room.is_empty(),
+            end: connection == Where::Inside && status.ends_meeting && place == Place::Box,
+        },
         lamp: lamp(&shield),
         shield,
         e2ee_required: status.e2ee_required,

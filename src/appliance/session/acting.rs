@@ -62,6 +62,11 @@ impl Talk {
         self.admin.clone()
     }
 
+    /// Whether this box may ask the service as administrator.
+    pub(super) fn administers(&self) -> bool {
+        self.admin.is_some()
+    }
+
     /// In the room from zero.
     pub(super) fn restart(&mut self) {
         self.messages.restart();

@@ -107,10 +107,9 @@ impl Session<'_> {
 
     /// Ends the meeting for everybody; the service's word that it has ended takes this box out, too.
     fn end(&self, order: Order) {
-        let is_host = self.setup.meeting.is_none() || self.is_host();
         let refused = if order.origin == Origin::Paired {
             Some(Reply::Denied("this is for somebody at the box".to_owned()))
-        } else if !is_host {
+        } else if !self.decides_its_end() {
             Some(Reply::Denied(
                 "only a host ends the meeting for everybody; `roomseal leave` leaves it".to_owned(),
             ))

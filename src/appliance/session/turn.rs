@@ -77,10 +77,12 @@ impl Session<'_> {
             self.setup.stays_on = on;
         }
         let asks = self.asks(&shield);
+        let ends_meeting = self.decides_its_end() && self.talk.administers();
         let ending = self.ending();
         self.look_for_code(asks.is_some());
         self.status.update(|status| {
             status.asks = asks;
+            status.ends_meeting = ends_meeting;
             status.ending = ending;
             status.hosted = self.setup.meeting.is_some();
             status.key_model = self.room.key_model().to_owned();
@@ -100,6 +102,11 @@ impl Session<'_> {
         let meeting = self.setup.meeting.as_ref();
         let link = meeting.and_then(|meeting| meeting.link.as_ref());
         link.and_then(Link::host).is_some()
+    }
+
+    /// Whether this box may say that the meeting is over for everybody; in a foreign room the service decides.
+    pub(super) fn decides_its_end(&self) -> bool {
+        self.setup.meeting.is_none() || self.is_host()
     }
 
     /// Has what makes another verdict counted now rather than in its turn; the lamp hears it from there, as always.

@@ -5,8 +5,10 @@ import { drawChat } from './chat.js';
 import { ask, listen } from './connection.js';
 import { drawLamp, drawShield, drawState } from './draw.js';
 import { drawInvitation } from './invitation.js';
+import { drawMeetings, meetings } from './meetings.js';
 import { label, part, write } from './page.js';
 import { drawPairing, drawStranger, minded } from './pairing.js';
+import { drawSure } from './sure.js';
 import { SILENT, encryptOffer, said } from './words.js';
 
 /** @typedef {import('./words.js').State} State */
@@ -15,7 +17,6 @@ const buttons = {
   encrypt: part('encrypt', HTMLButtonElement),
   microphone: part('mute-microphone', HTMLButtonElement),
   camera: part('mute-camera', HTMLButtonElement),
-  leave: part('leave', HTMLButtonElement),
 };
 const note = part('encrypt-note', HTMLElement);
 const keyForm = part('key-form', HTMLFormElement);
@@ -56,7 +57,7 @@ minded(listenAgain);
 buttons.encrypt.addEventListener('click', () => wish({ do: 'e2ee', to: 'on' }));
 buttons.microphone.addEventListener('click', () => mute('microphone'));
 buttons.camera.addEventListener('click', () => mute('camera'));
-buttons.leave.addEventListener('click', () => wish({ do: state?.connection === 'outside' ? 'join' : 'leave' }));
+meetings(wish);
 keyForm.addEventListener('submit', (event) => {
   event.preventDefault();
   const passphrase = key.value;
@@ -83,17 +84,15 @@ async function wish(wanted) {
 function drawButtons() {
   drawMute('microphone', 'Mute', 'Muted');
   drawMute('camera', 'Camera off', 'Camera is off');
-  const outside = state?.connection === 'outside';
-  buttons.leave.disabled = state === null;
-  buttons.leave.classList.toggle('main', outside);
-  label(buttons.leave, outside ? 'Join' : 'Leave');
+  drawMeetings(state);
+  drawSure(state);
   const offer = encryptOffer(state);
   buttons.encrypt.hidden = offer.button === '';
   if (offer.button) label(buttons.encrypt, offer.button);
   note.hidden = offer.note === '';
   if (note.textContent !== offer.note) note.textContent = offer.note;
   // Outside there is no meeting whose key somebody could hold.
-  part('key-card', HTMLElement).hidden = outside;
+  part('key-card', HTMLElement).hidden = state?.connection === 'outside';
   // The key of a Roomseal meeting comes with its link.
   keyForm.hidden = state?.encryption != null;
 }

@@ -14,6 +14,7 @@
  *   'place': 'box' | 'network',
  *   'name': string, 'version': string, 'room': string, 'service': string, 'identity': string, 'insecure-lan': boolean,
  *   'connection': 'inside' | 'outside' | 'on-the-way', 'connection-text': string,
+ *   'offers': {start: boolean, join: boolean, end: boolean},
  *   'shield': Shield, 'lamp': Lamp, 'e2ee-required': boolean, 'encryption': Encryption | null, 'key-model': string,
  *   'sending': string, 'local-tracks': LocalTrack[], 'participants': Participant[], 'chat': ChatLine[],
  *   'troubles': {about: string, text: string}[], 'happenings': {at: number, text: string}[], 'recording': boolean,
