@@ -80,7 +80,9 @@ impl Screen {
 
     /// Outside of a meeting.
     pub fn idle(&mut self, status: &Status, local: &Local) -> Overlay {
-        let code = status.page.clone().map(Zeroizing::new);
+        let network = status.network_page.as_ref().map(|page| &page.address);
+        let address = network.or(status.page.as_ref()).cloned();
+        let code = address.map(Zeroizing::new);
         let code = code.and_then(|address| self.code(&address));
         self.overlay(vec![idle::draw(status, local, code.as_ref())])
     }

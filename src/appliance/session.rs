@@ -316,8 +316,8 @@ struct Session<'a> {
     attempt: u32,
     /// Why the connection was lost, while it is.
     lost: Option<String>,
-    /// When a press was refused.
-    denied: Option<Instant>,
+    /// When a wish was refused, and why.
+    denied: Option<(Instant, String)>,
     /// The policy that the status shows as followed.
     followed: Option<PolicyHash>,
     /// Since when the elements obey what was last decided about what leaves.

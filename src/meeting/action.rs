@@ -161,7 +161,7 @@ pub enum Announcement {
 }
 
 /// Why a press had no effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Denied {
     /// This member is no host.
     NotHost,
@@ -203,7 +203,9 @@ impl Denied {
                 "only a host turns encryption on and off: ask one, or join by a host link"
             }
             Self::NotFromHere => "this is for a host who is signed in, or for somebody at the box",
-            Self::NoSecret => "enter the meeting's link or passphrase first",
+            Self::NoSecret => {
+                "this box has no key for this meeting: enter its link, passphrase or key first"
+            }
             Self::Full => "too many switches in one meeting: start a new one",
             Self::Outside => "not in the meeting yet: wait until it is joined",
         }

@@ -17,7 +17,7 @@ use crate::action::{Action, Announcement, Opening, Play, Rules, Sending};
 use crate::call::Event;
 use crate::hosting::{By, COUNTDOWN, Hosting, Outcome, Situation};
 use crate::leak::Leak;
-use crate::report::{self, Report};
+use crate::report::{self, KEY_BY_APP, Report};
 use crate::roster::{Medium, Participant, Roster};
 use crate::verification::Watched;
 
@@ -172,7 +172,7 @@ impl ForeignRoom {
 
     /// Who is there and where each track stands, for people. Verdicts age, so it is to be asked again at least every second.
     pub fn report(&self, now: Duration) -> Report {
-        report::report(&self.roster, self.sending, now, |sid| {
+        report::report(&self.roster, self.sending, KEY_BY_APP, now, |sid| {
             self.playing.get(sid).map(|(_, watched)| watched)
         })
     }

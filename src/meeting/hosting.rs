@@ -65,7 +65,8 @@ pub(crate) struct Hosting {
     other: Option<(String, u64, Duration)>,
     /// The last countdown of another that we have ended.
     stay: Option<Stay>,
-    denied: Option<Duration>,
+    /// When a press was refused last, and why.
+    denied: Option<(Duration, Denied)>,
     /// The press that a hold would belong to has had its effect.
     spent: bool,
     /// Decided before it is known which chain to continue.
@@ -77,8 +78,8 @@ impl Hosting {
     pub(crate) fn press(&mut self, by: By, situation: Situation, now: Duration) -> Outcome {
         self.spent = true;
         let outcome = self.pressed(by, situation);
-        if let Outcome::Denied(_) = outcome {
-            self.denied = Some(now);
+        if let Outcome::Denied(why) = outcome {
+            self.deny(why, now);
         }
         outcome
     }
@@ -95,7 +96,7 @@ impl Hosting {
         };
         self.spent = true;
         match outcome {
-            Outcome::Denied(_) => self.denied = Some(now),
+            Outcome::Denied(why) => self.deny(why, now),
             Outcome::Count => {
                 self.countdowns += 1;
                 self.own = Some((self.countdowns, now + COUNTDOWN));
@@ -195,8 +196,8 @@ impl Hosting {
         self.other = None;
     }
 
-    pub(crate) fn deny(&mut self, now: Duration) {
-        self.denied = Some(now);
+    pub(crate) fn deny(&mut self, why: Denied, now: Duration) {
+        self.denied = Some((now, why));
     }
 
     pub(crate) fn is_counting(&self) -> bool {
@@ -228,9 +229,10 @@ impl Hosting {
             .map(|(by, ends)| (by, ends.saturating_sub(now)))
     }
 
-    pub(crate) fn is_denied(&self, now: Duration) -> bool {
-        self.denied
-            .is_some_and(|at| now.saturating_sub(at) < DENIED)
+    /// Why a press was refused, for as long as that is shown.
+    pub(crate) fn denied(&self, now: Duration) -> Option<Denied> {
+        let (at, why) = self.denied?;
+        (now.saturating_sub(at) < DENIED).then_some(why)
     }
 
     /// When something here changes by itself.
@@ -318,7 +320,8 @@ mod tests {
         let mut hosting = Hosting::default();
         let denied = Outcome::Denied(Denied::NotFromHere);
         assert_eq!(hosting.press(By::Network, OFF, at(0)), denied);
-        assert!(hosting.is_denied(at(1999)) && !hosting.is_denied(at(2000)));
+        assert_eq!(hosting.denied(at(1999)), Some(Denied::NotFromHere));
+        assert_eq!(hosting.denied(at(2000)), None);
         assert_eq!(
             hosting.press(By::NetworkPaired, OFF, at(0)),
             Outcome::Sign(E2ee::On)

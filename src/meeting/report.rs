@@ -86,9 +86,15 @@ impl Verification {
     }
 }
 
+/// What there is to say where somebody names a key that is not known here: in a foreign room people have to tell it.
+pub(crate) const KEY_BY_APP: &str = "no key for it; ask for the key and its index";
+/// The same in a Roomseal meeting, where every member says by itself what it seals with.
+pub(crate) const KEY_BY_CONFIRM: &str = "it has not proved yet to be a member";
+
 pub(crate) fn report<'a>(
     roster: &Roster,
     sending: Sending,
+    no_key: &'static str,
     now: Duration,
     watched: impl Fn(&str) -> Option<&'a Watched>,
 ) -> Report {
@@ -121,7 +127,10 @@ pub(crate) fn report<'a>(
                 tracks: participant
                     .tracks
                     .iter()
-                    .map(|track| track_report(participant, track, watched(&track.sid), now))
+                    .map(|track| {
+                        let watched = watched(&track.sid);
+                        track_report(participant, track, watched, no_key, now)
+                    })
                     .collect(),
             })
             .collect(),
@@ -133,6 +142,7 @@ fn track_report(
     owner: &Participant,
     track: &Track,
     watched: Option<&Watched>,
+    no_key: &'static str,
     now: Duration,
 ) -> TrackReport {
     let verification = watched.map_or(Verification::Waiting, |watched| watched.verification(now));
@@ -140,7 +150,7 @@ fn track_report(
         Verification::Verified => match watched.and_then(|watched| watched.refused_beside(now)) {
             Some(refusal) => format!(
                 "verified; other frames under its name are refused: {}",
-                reason(refusal)
+                reason(refusal, no_key)
             ),
             None => "verified".to_string(),
         },
@@ -156,7 +166,7 @@ fn track_report(
             "cannot open {}'s {}: {}",
             owner.called(),
             track.source.word(),
-            reason(refusal)
+            reason(refusal, no_key)
         ),
     };
     let counters = watched.map(Watched::counters).copied().unwrap_or_default();
@@ -171,13 +181,13 @@ fn track_report(
     }
 }
 
-fn reason(refusal: Refusal) -> &'static str {
+fn reason(refusal: Refusal, no_key: &'static str) -> &'static str {
     match refusal {
         Refusal::Altered => "altered on the way",
         Refusal::Clear => "clear",
         Refusal::Damaged => "damaged by packet loss",
         Refusal::Malformed => "not frames",
-        Refusal::NoKey => "no key for it; ask for the key and its index",
+        Refusal::NoKey => no_key,
         Refusal::OtherKey => "other key, or altered",
         Refusal::OtherTrack => "frames of another track",
         Refusal::Replayed => "old frames played again",

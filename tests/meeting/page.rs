@@ -7,6 +7,7 @@ use roomseal_appliance::status::{Connection, Status};
 use roomseal_tests::appliance::{Appliance, PASSPHRASE, Start, roomseal, track};
 use roomseal_tests::browser::{Browser, Window};
 use roomseal_tests::livekit::Server;
+use roomseal_tests::toggle::Button;
 
 use crate::{SOON, one_at_a_time};
 
@@ -179,4 +180,64 @@ fn a_wrong_key_is_asked_for_and_healed_on_the_page_without_leaving() {
     for (_, line) in device.process.lines() {
         assert!(!line.contains(PASSPHRASE), "{line}");
     }
+}
+
+#[test]
+fn in_a_room_of_another_application_the_page_turns_on_what_this_box_requires() {
+    let _turn = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let panel = folder.path().join("panel");
+    let server = Server::on_loopback();
+    let device = box_with_page()
+        .with(["--no-e2ee", "--panel-dir", panel.to_str().unwrap()])
+        .join(&server, "own");
+    let alice = guest("alice").join(&server, "own");
+    let mut browser = Browser::start();
+    browser.open(&page_of(&device), Window::Desktop, "light");
+    browser.see("body[data-state=open] h1", "Not encrypted", SOON);
+    browser.see("#key-model", "keys by the app", SOON);
+    browser.see("#encrypt-note", "what this box sends and plays", SOON);
+    let pressed = Instant::now();
+    browser.tab_to("encrypt");
+    browser.key("Enter");
+    browser.see("body[data-state=sealed] h1", "Sealed", SOON);
+    browser.see("#state-text", "Keys by the app", SOON);
+    browser.see("#encrypt-note", "hold the button of the box", SOON);
+    alice.wait_since(pressed, "a sealed box", SOON, |status| {
+        (track(status, "box", "camera")?.verification == "verified").then_some(())
+    });
+    browser.picture("foreign-desktop-light");
+
+    // Held at the box, it goes off for this box; the page sees it coming and can keep it on.
+    Button::of(&panel).hold();
+    browser.see("#encrypt-note", "goes off in", SOON);
+    browser.see("#encrypt", "Keep encryption on", SOON);
+    browser.tab_to("encrypt");
+    browser.key("Enter");
+    browser.see("#events", "encryption stays on", SOON);
+    browser.see("#encrypt-note", "hold the button of the box", SOON);
+    assert!(device.status().e2ee_required);
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    browser.close();
+}
+
+#[test]
+fn a_press_that_is_refused_says_why_on_the_page() {
+    let _turn = one_at_a_time();
+    let server = Server::on_loopback();
+    let device = box_with_page()
+        .without_key()
+        .with(["--no-e2ee"])
+        .join(&server, "refused");
+    let mut browser = Browser::start();
+    browser.open(&page_of(&device), Window::Phone, "light");
+    browser.see("body[data-state=open] h1", "Not encrypted", SOON);
+    browser.tab_to("encrypt");
+    browser.key("Enter");
+    browser.see("body[data-state=denied] h1", "Refused", SOON);
+    browser.see("#reasons", "has no key", SOON);
+    browser.see("#reply", "has no key", SOON);
+    browser.see("body[data-state=open] h1", "Not encrypted", SOON);
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    browser.close();
 }

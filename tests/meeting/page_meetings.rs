@@ -4,12 +4,12 @@
 use std::time::Instant;
 
 use roomseal_appliance::status::Connection;
-use roomseal_tests::appliance::{Start, participant};
+use roomseal_tests::appliance::{Start, participant, secret};
 use roomseal_tests::browser::{Browser, Window};
 use roomseal_tests::livekit::Server;
 
 use crate::page::page_of;
-use crate::roomseal::{ask, start, wait_for_shield};
+use crate::roomseal::{ask, new_meeting, start, wait_for_shield};
 use crate::{SOON, one_at_a_time};
 
 const MEDIA: [&str; 4] = ["--camera", "test", "--microphone", "test"];
@@ -94,6 +94,8 @@ fn a_meeting_is_made_entered_and_ended_for_everybody_on_the_page_of_the_box() {
     device.wait_since(began, "another room", SOON, |status| {
         (status.connection == Connection::Joined && status.room == "k3f-9ab-x2c").then_some(())
     });
+    browser.see("#key-asks", "has no key for the meeting", SOON);
+    browser.see("#key-label", "Link or passphrase", SOON);
     browser.tab_to("leave");
     browser.key("Enter");
     browser.see("#enter-title", "Join a meeting", SOON);
@@ -107,4 +109,55 @@ fn a_meeting_is_made_entered_and_ended_for_everybody_on_the_page_of_the_box() {
     });
     assert_eq!(browser.complaints(), Vec::<String>::new());
     browser.close();
+}
+
+#[test]
+fn a_box_without_the_passphrase_of_its_meeting_asks_for_it_on_its_page() {
+    const WORDS: &str = "our own words, and long enough";
+    let _turn = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::on_loopback();
+    let words = secret(folder.path(), "words", WORDS);
+    let more = ["--passphrase-file", words.to_str().unwrap()];
+    let (host_link, guest_link) = new_meeting(&folder.path().join("meeting"), "asked", &more);
+    for link in [&host_link, &guest_link] {
+        let link = std::fs::read_to_string(link).unwrap();
+        assert!(
+            !link.contains("#k=") && link.contains("p=1"),
+            "a secret in {link}"
+        );
+    }
+    let device = start("run", "box", &host_link)
+        .with(MEDIA)
+        .with(["--panel-page", "127.0.0.1:0"])
+        .join(&server, "asked");
+    let guest = start("guest", "guest", &guest_link)
+        .with(more)
+        .with(MEDIA)
+        .join(&server, "asked");
+    let mut browser = Browser::start();
+    browser.open(&page_of(&device), Window::Phone, "dark");
+    browser.see("#key-asks", "has no key for the meeting", SOON);
+    browser.see("#key-label", "Passphrase of the meeting", SOON);
+    // It is in the room, and it is no host that it waits for.
+    browser.see("body[data-state=connecting] h1", "Waiting for a key", SOON);
+    let reason = browser.see("#reasons", "this box has no key", SOON);
+    assert!(!reason.contains("the host"), "{reason}");
+    // A press would be refused.
+    assert!(!browser.shows("#encrypt:not([hidden])"));
+    browser.picture("key-missing-phone-dark");
+
+    let entered = Instant::now();
+    browser.tab_to("key");
+    browser.write(WORDS);
+    browser.key("Enter");
+    browser.see("body[data-state=sealed] h1", "Sealed", SOON);
+    wait_for_shield(&guest, entered, "sealed");
+    // Nothing is missing, so nothing is asked for.
+    assert!(!browser.shows("#key-form:not([hidden])") && !browser.shows("body.asks"));
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    browser.close();
+    for (_, line) in device.process.lines() {
+        assert!(!line.contains(WORDS), "{line}");
+    }
 }

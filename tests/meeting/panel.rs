@@ -145,7 +145,7 @@ fn a_host_turns_encryption_on_at_the_page_writes_and_brings_somebody_in() {
         "this meeting's key",
         SOON,
     );
-    browser.see("#key-model", "service never has it", SOON);
+    browser.see("#key-model", "the service cannot read it", SOON);
     // Turned off it is at the box alone; the page offers no button that would be refused.
     browser.see("#encrypt-note", "hold the button of the box", SOON);
 
@@ -254,8 +254,9 @@ fn a_paired_device_operates_the_box_and_cannot_turn_encryption_off_or_see_the_ke
         said.contains("denied") && said.contains("somebody at the box"),
         "{said}"
     );
-    device.wait_for("a refusal that is shown", SOON, |s| {
-        (s.shield.state == "denied").then_some(())
+    device.wait_for("a refusal that is shown with its reason", SOON, |s| {
+        let why = s.shield.reasons.first()?;
+        (s.shield.state == "denied" && why.contains("somebody at the box")).then_some(())
     });
     let still = device.status();
     assert_eq!(

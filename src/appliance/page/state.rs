@@ -6,7 +6,8 @@ use roomseal_panel::light;
 use serde::Serialize;
 
 use crate::status::{
-    ChatLine, Connection, Encryption, Happening, LocalTrack, Participant, Shield, Status, Trouble,
+    Ask, ChatLine, Connection, Ending, Happening, LocalTrack, NetworkPage, Participant, Shield,
+    Status, Trouble,
 };
 
 /// Where the page is looked at.
@@ -35,9 +36,13 @@ pub(super) struct State {
     offers: Offers,
     shield: Shield,
     lamp: Lamp,
-    e2ee_required: bool,
+    /// A Roomseal meeting, whose key comes with its link; else a foreign room.
+    hosted: bool,
+    /// What there is to decide about encryption; `None` outside.
     encryption: Option<Encryption>,
-    key_model: &'static str,
+    ending: Option<Ending>,
+    asks: Option<Ask>,
+    key_model: String,
     sending: String,
     local_tracks: Vec<LocalTrack>,
     participants: Vec<Participant>,
@@ -47,6 +52,20 @@ pub(super) struct State {
     recording: bool,
     /// Only at the box: it is what proves that somebody is there.
     pairing_code: Option<String>,
+    /// Only at the box, for who wants the page on a device of his own.
+    network_page: Option<NetworkPage>,
+}
+
+/// Encryption, as the button has it.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Encryption {
+    /// `None`: no host has decided.
+    on: Option<bool>,
+    /// Whether a press here decides.
+    ours: bool,
+    /// Whether it is decided for everybody, or for what this box sends and plays.
+    for_all: bool,
 }
 
 /// What a lamp with colours does.
@@ -113,9 +132,13 @@ pub(super) fn of(status: &Status, fresh: bool, place: Place) -> State {
         },
         lamp: lamp(&shield),
         shield,
-        e2ee_required: status.e2ee_required,
-        key_model: key_model(status.encryption.as_ref()),
-        encryption: status.encryption.clone(),
+        hosted: status.hosted,
+        encryption: (connection == Where::Inside)
+            .then(|| encryption(status))
+            .flatten(),
+        ending: status.ending.clone(),
+        asks: status.asks.clone(),
+        key_model: status.key_model.clone(),
         sending: status.sending.clone(),
         local_tracks: status.local_tracks.clone(),
         participants: status.participants.clone(),
@@ -127,6 +150,10 @@ pub(super) fn of(status: &Status, fresh: bool, place: Place) -> State {
             Place::Box => status.pairing_code.clone(),
             Place::Network => None,
         },
+        network_page: match place {
+            Place::Box => status.network_page.clone(),
+            Place::Network => None,
+        },
     }
 }
 
@@ -136,19 +163,18 @@ fn lamp(shield: &Shield) -> Lamp {
     Lamp { hue, shape }
 }
 
-/// Who holds the key, for people.
-fn key_model(encryption: Option<&Encryption>) -> &'static str {
-    match encryption {
-        None => {
-            "The application that made this meeting shares one key with everybody. Roomseal checks frames, not who \
-             holds the key."
-        }
-        Some(encryption) if encryption.by_service => {
-            "The meeting service made the key of this meeting and gives it to everybody who joins. It could listen."
-        }
-        Some(_) => {
-            "The people in this meeting hold its key: it is in the link that they came by. The meeting service never \
-             has it."
-        }
+/// What the button decides; nothing before a Roomseal meeting was looked at for the first time.
+fn encryption(status: &Status) -> Option<Encryption> {
+    match &status.encryption {
+        Some(hosts) => Some(Encryption {
+            on: hosts.on,
+            ours: hosts.host,
+            for_all: true,
+        }),
+        None => (!status.hosted).then_some(Encryption {
+            on: Some(status.e2ee_required),
+            ours: true,
+            for_all: false,
+        }),
     }
 }

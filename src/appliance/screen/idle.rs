@@ -36,11 +36,21 @@ pub(super) fn draw(status: &Status, local: &Local, code: Option<&Code>) -> Drawi
         let text = format!("Pairing code for a device: {code}");
         drawing.text(LEFT, 624, 1150, Type::plain(26, WHITE).bold(), &text);
     }
-    let page = match &status.page {
-        Some(address) => format!("Page of this box: {address}"),
-        None => "This box has no page.".to_owned(),
+    let page = match (&status.network_page, &status.page) {
+        // The other one is for who has a keyboard at the box.
+        (Some(page), _) => format!("Page of this box: {}", page.address),
+        (None, Some(address)) => format!("Page of this box: {address}"),
+        (None, None) => "This box has no page.".to_owned(),
     };
-    drawing.text(LEFT, 664, 1150, Type::plain(26, DIM), &page);
+    drawing.text(LEFT, 656, 1150, Type::plain(26, DIM), &page);
+    if let Some(page) = &status.network_page {
+        // Too long for one line that is read from some steps away.
+        let (first, second) = halves(&page.certificate);
+        let small = Type::plain(19, DIM);
+        let first = format!("SHA-256 of its certificate: {first}");
+        drawing.text(LEFT, 684, 1150, small, &first);
+        drawing.text(LEFT, 708, 1150, small, second);
+    }
     if let Some(code) = code {
         let side = 340;
         drawing.rect(876, 190, side, side, 12, "#ffffff");
@@ -55,6 +65,14 @@ pub(super) fn draw(status: &Status, local: &Local, code: Option<&Code>) -> Drawi
         );
     }
     drawing
+}
+
+/// A fingerprint (`AB:CD:…`) in two.
+fn halves(fingerprint: &str) -> (&str, &str) {
+    let middle = fingerprint
+        .char_indices()
+        .nth(fingerprint.chars().count() / 2);
+    middle.map_or((fingerprint, ""), |(at, _)| fingerprint.split_at(at))
 }
 
 fn warnings(status: &Status) -> Vec<String> {

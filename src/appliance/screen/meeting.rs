@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! In a meeting: the shield and what it rests on, over the pictures of the others.
 
+use roomseal_meeting::Shield;
+
 use super::drawing::{Anchor, Drawing, Type, lines};
 use super::looks::{AMBER, KEY_SIGN, WHITE, look};
 use super::qr::Code;
 use super::{DESIGN, HEADER};
-use crate::status::Status;
+use crate::status::{Connection, Status};
 
 const BACKGROUND: &str = "#0f1419";
 const DIM: &str = "#ced4da";
@@ -27,12 +29,26 @@ fn header(status: &Status) -> Drawing {
     let mut bar = Drawing::new(0, 0, DESIGN.width, HEADER);
     bar.shade(BACKGROUND, 1.0);
     bar.sign(14, 8, 40, look.sign);
-    bar.text(70, 38, 520, Type::plain(28, look.colour).bold(), look.name);
+    let large = Type::plain(28, look.colour).bold();
+    bar.text(70, 38, 520, large, name(status, look.name));
     let right = Type::plain(20, WHITE).anchored(Anchor::End);
     bar.text(DESIGN.width - 16, 24, 560, right, &status.room);
     let small = Type::plain(14, DIM).anchored(Anchor::End);
     bar.text(DESIGN.width - 16, 46, 640, small, &status.key_model);
     bar
+}
+
+/// What the shield is called; in the room it is not the line that is missing.
+fn name(status: &Status, usual: &'static str) -> &'static str {
+    let waits = status.shield.state == Shield::Connecting.word();
+    match (
+        waits && status.connection == Connection::Joined,
+        &status.asks,
+    ) {
+        (true, Some(_)) => "Waiting for a key",
+        (true, None) => "Waiting for the host",
+        (false, _) => usual,
+    }
 }
 
 /// Who is not sealed, and what else the shield rests on.

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;
-use crate::status::{Ask, Ending, Shield};
+use crate::status::{Ask, Connection, Ending, NetworkPage, Shield};
 
 const SCREEN: Size = Size {
     width: 640,
@@ -76,6 +76,20 @@ fn a_missing_key_is_asked_for_in_words() {
         text.contains("Key needed") && text.contains("passphrase"),
         "{text}"
     );
+}
+
+#[test]
+fn in_the_room_it_is_said_who_or_what_is_waited_for() {
+    let mut status = in_state("connecting");
+    let shown = |status: &Status| text_of(&Screen::new(SCREEN).meeting(status, &Local::default()));
+    assert!(shown(&status).contains("Connecting"));
+    status.connection = Connection::Joined;
+    assert!(shown(&status).contains("Waiting for the host"));
+    status.asks = Some(Ask {
+        what: "link".to_owned(),
+        text: "This box has no key for the meeting.".to_owned(),
+    });
+    assert!(shown(&status).contains("Waiting for a key"));
 }
 
 #[test]
@@ -158,4 +172,30 @@ fn between_meetings_the_screen_says_who_it_is_and_where_its_page_is() {
         assert!(text.contains(said), "{said} is not in {text}");
     }
     assert!(text.contains("<path"), "no code");
+}
+
+#[test]
+fn between_meetings_the_screen_leads_other_devices_to_the_page_that_they_reach() {
+    let at_the_box = Status {
+        page: Some("http://127.0.0.1:8780/".to_owned()),
+        ..Status::default()
+    };
+    let (first, second) = (["AB"; 16].join(":"), ["CD"; 16].join(":"));
+    let both = Status {
+        network_page: Some(NetworkPage {
+            address: "https://192.0.2.7:8443/".to_owned(),
+            certificate: format!("{first}:{second}"),
+        }),
+        ..at_the_box.clone()
+    };
+    let mut screen = Screen::new(SCREEN);
+    let here = text_of(&screen.idle(&at_the_box, &Local::default()));
+    let there = text_of(&screen.idle(&both, &Local::default()));
+    assert!(there.contains("https://192.0.2.7:8443/") && !there.contains("127.0.0.1"));
+    assert!(there.contains(&first) && there.contains(&second), "{there}");
+    let code = |text: &str| {
+        let path = text.rsplit("<path").next().unwrap();
+        path.split_once("/>").unwrap().0.to_owned()
+    };
+    assert_ne!(code(&here), code(&there), "the code leads to the same page");
 }

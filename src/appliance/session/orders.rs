@@ -65,7 +65,7 @@ impl Session<'_> {
             Command::Mute { what, to } => (self.mute(what, to, origin), Next::Stay),
         };
         if let Reply::Denied(why) = &reply {
-            self.denied = Some(Instant::now());
+            self.denied = Some((Instant::now(), why.clone()));
             let text = format!("refused {}: {why}", origin.words());
             self.status.happened(&text);
         }
@@ -157,11 +157,7 @@ impl Session<'_> {
     }
 
     fn turn_on(&mut self, origin: Origin) -> Reply {
-        let now = self.now();
-        let is_ending = self
-            .room
-            .encryption(false, now)
-            .is_some_and(|encryption| encryption.ending.is_some());
+        let is_ending = self.room.countdown(self.now()).is_some();
         // While it is about to go off, a press keeps it on.
         if self.room.is_on() && !is_ending {
             return Reply::Done("encryption is on already".into());

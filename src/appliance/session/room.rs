@@ -159,7 +159,7 @@ impl Room {
     }
 
     /// Encryption in a Roomseal meeting; a foreign room has no host.
-    pub(super) fn encryption(&self, host: bool, now: Duration) -> Option<status::Encryption> {
+    pub(super) fn encryption(&self, host: bool) -> Option<status::Encryption> {
         let Self::Roomseal(meeting) = self else {
             return None;
         };
@@ -167,9 +167,6 @@ impl Room {
             on: meeting.policy().map(|policy| policy.e2ee() == E2ee::On),
             host,
             by_service: meeting.service_has_secret(),
-            ending: meeting
-                .countdown(now)
-                .map(|(_, left)| left.as_millis().div_ceil(1000) as u64),
         })
     }
 

@@ -65,7 +65,7 @@ impl Session<'_> {
         for participant in &mut participants {
             participant.standing = standings.remove(&participant.identity);
         }
-        let encryption = self.room.encryption(self.is_host(), now);
+        let encryption = self.room.encryption(self.is_host());
         let before = self.status.watch().borrow().participants.clone();
         for news in roster::news(&before, &participants) {
             self.status.happened(&news);
@@ -117,10 +117,19 @@ impl Session<'_> {
     }
 
     fn shield(&self) -> Shield {
+        let denied = self.denied.as_ref();
+        let denied = denied.filter(|(at, _)| at.elapsed() < DENIED);
         let around = Circumstances {
             connecting: true,
-            denied: self.denied.is_some_and(|at| at.elapsed() < DENIED),
+            denied: denied.is_some(),
         };
-        self.room.shield(around, self.now())
+        let mut shield = self.room.shield(around, self.now());
+        // What is refused beside the button has its reason here.
+        if let Some((_, why)) = denied
+            && shield.reasons.is_empty()
+        {
+            shield.reasons.push(why.clone());
+        }
+        shield
     }
 }

@@ -14,8 +14,6 @@ pub struct Encryption {
     pub host: bool,
     /// The service holds the key.
     pub by_service: bool,
-    /// Seconds until a host's hold turns encryption off, rounded up; `None`: nobody holds.
-    pub ending: Option<u64>,
 }
 
 /// How somebody stands in a Roomseal meeting.
@@ -31,11 +29,10 @@ pub struct Standing {
 impl Encryption {
     /// In words for people.
     pub fn text(&self) -> String {
-        let decided = match (self.on, self.ending) {
-            (_, Some(left)) => format!("goes off in {left} s"),
-            (Some(true), None) => "on".to_owned(),
-            (Some(false), None) => "OFF".to_owned(),
-            (None, None) => "no host has decided".to_owned(),
+        let decided = match self.on {
+            Some(true) => "on",
+            Some(false) => "OFF",
+            None => "no host has decided",
         };
         let who = if self.host {
             "this box is a host"

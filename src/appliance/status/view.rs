@@ -291,7 +291,16 @@ fn head(status: &Status) -> Vec<String> {
     if !status.key_model.is_empty() {
         head.push(format!("key model: {}", plain(&status.key_model)));
     }
+    if let Some(ending) = &status.ending {
+        let by = plain(&ending.by);
+        head.push(format!(
+            "end-to-end encryption: goes off in {} s: {by}",
+            ending.seconds
+        ));
+    }
     match &status.encryption {
+        // Said already, with who wants it.
+        _ if status.ending.is_some() => {}
         Some(encryption) => head.push(format!("end-to-end encryption: {}", encryption.text())),
         // Its host decides, and has not been heard.
         None if status.hosted => {}

@@ -6,12 +6,13 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use roomseal_policy::{E2ee, Policy};
+use roomseal_policy::{E2ee, KeyModel, Policy};
 
 use super::keys::GRACE;
 use super::{Force, Inside, Meeting, Playing};
+use crate::action::Denied;
 use crate::member::Proven;
-use crate::report::{self, Report};
+use crate::report::{self, KEY_BY_CONFIRM, Report};
 use crate::roster::{Kind, Participant};
 use crate::shield::{Presence, Shield, View};
 use crate::verification::{FRESH, Refusal};
@@ -87,7 +88,7 @@ pub enum Why {
     /// Frames of this box left clear although they must not.
     Leaked,
     /// A press was refused.
-    Denied,
+    Denied(Denied),
     /// No secret here.
     NoSecret,
     /// Another secret than the host's.
@@ -145,7 +146,7 @@ impl Reason {
         match self.why {
             Why::Fault => called.clone(),
             Why::Leaked => "frames left this box clear: restart it".to_string(),
-            Why::Denied => "that press was refused: only a host turns encryption on and off".into(),
+            Why::Denied(why) => format!("that press was refused: {}", why.text()),
             Why::NoSecret => "this box has no key: give it the link or the passphrase".into(),
             Why::WrongSecret => {
                 "this box has another key than the host: check the link or the passphrase".into()
@@ -192,9 +193,10 @@ impl Meeting {
         let unsealed = |person: &&Person| matches!(person.mark, Mark::Unsealed(_));
         let count = |mark: fn(&Mark) -> bool| people.iter().filter(|p| mark(&p.mark)).count();
         let leaked = self.has_leaked(now);
+        let denied = self.hosting.denied(now);
         let view = View {
             fault: around.fault.is_some() || leaked,
-            denied: self.hosting.is_denied(now),
+            denied: denied.is_some(),
             wrong_key: self.needs_key(),
             presence: match self.inside {
                 Some(_) => Presence::Inside,
@@ -217,9 +219,9 @@ impl Meeting {
         if let Some(fault) = &around.fault {
             reasons.push(about_call(Why::Fault, fault));
         }
+        reasons.extend(holding(&[(leaked, Why::Leaked)]));
+        reasons.extend(denied.map(|why| about_call(Why::Denied(why), "")));
         let own = [
-            (leaked, Why::Leaked),
-            (view.denied, Why::Denied),
             (
                 view.wrong_key && self.settings.secret.is_none(),
                 Why::NoSecret,
@@ -243,7 +245,16 @@ impl Meeting {
                 shield == Shield::Open && self.settings.require_e2ee,
                 Why::StaysSealed,
             ),
-            (shield == Shield::Connecting, self.missing()),
+            (
+                shield == Shield::Connecting && self.awaits_key(),
+                Why::NoSecret,
+            ),
+            (
+                // Without its key a host is not the one who is waited for.
+                shield == Shield::Connecting
+                    && !(self.awaits_key() && self.settings.host.is_some()),
+                self.missing(),
+            ),
         ];
         reasons.extend(holding(&about));
         Verdict {
@@ -260,7 +271,7 @@ impl Meeting {
             .inside
             .as_ref()
             .map_or(&nobody, |inside| &inside.roster);
-        let mut report = report::report(roster, self.sending, now, |sid| {
+        let mut report = report::report(roster, self.sending, KEY_BY_CONFIRM, now, |sid| {
             let playing = self.inside.as_ref()?.playing.get(sid)?;
             Some(&playing.watched)
         });
@@ -281,6 +292,13 @@ impl Meeting {
             (true, Force::Unvouched) => Why::Unvouched,
             (true, _) => Why::NoPolicy,
         }
+    }
+
+    /// Whether somebody has to enter the secret before this member can take part, whatever a host decides.
+    fn awaits_key(&self) -> bool {
+        self.inside.is_some()
+            && self.settings.secret.is_none()
+            && self.settings.key_model == KeyModel::User
     }
 
     fn reasons_about(&self, people: &[Person], hidden: Vec<String>) -> Vec<Reason> {

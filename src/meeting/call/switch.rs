@@ -105,7 +105,7 @@ impl Meeting {
                 self.switched(before, now, actions, said);
             }
             Err(_) => {
-                self.hosting.deny(now);
+                self.hosting.deny(Denied::Full, now);
                 actions.push(denied(Denied::Full));
             }
         }

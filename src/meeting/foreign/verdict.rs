@@ -91,8 +91,11 @@ impl ForeignRoom {
                 Vec::new(),
             );
         }
-        if around.denied || self.hosting.is_denied(now) {
-            return (Shield::Denied, "That press was refused.", Vec::new());
+        let denied = self.hosting.denied(now);
+        if around.denied || denied.is_some() {
+            let why = denied.map(|why| why.text().into());
+            let reasons = why.into_iter().collect();
+            return (Shield::Denied, "That press was refused.", reasons);
         }
         if !inside {
             return if around.connecting {
@@ -366,7 +369,9 @@ mod tests {
     fn a_press_without_a_key_is_refused_and_changes_nothing() {
         let mut room = room(Requirement::Open, false, vec![]);
         room.handle(Event::Press(By::Box), at(10));
-        assert_eq!(shield(&room, at(11)), Shield::Denied);
+        let verdict = room.verdict(Circumstances::default(), at(11));
+        assert_eq!(verdict.shield, Shield::Denied);
+        assert!(verdict.reasons[0].contains("has no key"), "{verdict:?}");
         assert_eq!(shield(&room, at(12)), Shield::Open);
     }
 

@@ -34,7 +34,8 @@ export function drawLamp({ hue, shape }) {
 export function drawState(state) {
   // In the room, and nobody has decided yet: it is not the line that is missing.
   const waits = state.shield.state === 'connecting' && state.connection === 'inside';
-  drawShield(state.shield, waits ? 'Waiting for the host' : undefined);
+  const missing = state.asks ? 'Waiting for a key' : 'Waiting for the host';
+  drawShield(state.shield, waits ? missing : undefined);
   drawLamp(state.lamp);
   write('box-name', state.name);
   write('room', state.room);
@@ -58,7 +59,13 @@ export function drawState(state) {
       return item;
     }));
   });
+  write('elsewhere', elsewhere(state));
   write('about', `${state.identity} · Roomseal ${state.version}${state.recording ? ' · recording the others' : ''}`);
+}
+
+/** Where the page is for other devices, and what they compare. @param {State} state */
+function elsewhere({ 'network-page': page }) {
+  return page ? `On other devices: ${page.address}, certificate SHA-256 ${page.certificate}` : '';
 }
 
 /** @param {State} state */

@@ -43,7 +43,7 @@ button.addEventListener('click', async () => {
 
 /** @param {State | null} state */
 export function drawInvitation(state) {
-  const offered = state?.place === 'box' && state.encryption !== null && state.connection === 'inside';
+  const offered = state?.place === 'box' && state.hosted && state.connection === 'inside';
   card.hidden = !offered;
   if (!offered) hide();
 }

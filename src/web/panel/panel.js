@@ -9,7 +9,7 @@ import { drawMeetings, meetings } from './meetings.js';
 import { label, part, write } from './page.js';
 import { drawPairing, drawStranger, minded } from './pairing.js';
 import { drawSure } from './sure.js';
-import { SILENT, encryptOffer, said } from './words.js';
+import { SILENT, encryptOffer, keyLabel, said } from './words.js';
 
 /** @typedef {import('./words.js').State} State */
 
@@ -60,10 +60,10 @@ buttons.camera.addEventListener('click', () => mute('camera'));
 meetings(wish);
 keyForm.addEventListener('submit', (event) => {
   event.preventDefault();
-  const passphrase = key.value;
+  const typed = key.value;
   // It stays nowhere on the page.
   keyForm.reset();
-  wish({ do: 'key', passphrase });
+  wish(/^https?:/i.test(typed.trim()) ? { do: 'key', link: typed } : { do: 'key', passphrase: typed });
 });
 
 /** Says what is wanted, not "the other way": two presses on two pages must not cancel each other. @param {'microphone' | 'camera'} what */
@@ -93,8 +93,12 @@ function drawButtons() {
   if (note.textContent !== offer.note) note.textContent = offer.note;
   // Outside there is no meeting whose key somebody could hold.
   part('key-card', HTMLElement).hidden = state?.connection === 'outside';
-  // The key of a Roomseal meeting comes with its link.
-  keyForm.hidden = state?.encryption != null;
+  const asks = state?.asks ?? null;
+  document.body.classList.toggle('asks', asks !== null);
+  write('key-asks', asks?.text ?? '');
+  write('key-label', keyLabel(state));
+  // The key of a Roomseal meeting comes with its link, and is asked for only where it is missing.
+  keyForm.hidden = state === null || (state.hosted && asks === null);
 }
 
 /** @param {'microphone' | 'camera'} what @param {string} open @param {string} closed */

@@ -8,17 +8,18 @@
  * @typedef {{source: string, codec: string, encoder: string, format: string, muted: boolean, 'switched-off': boolean | null, sealed: number, dropped: number, clear: number, leaves: string}} LocalTrack
  * @typedef {{state: string, text: string, reasons: string[]}} Shield
  * @typedef {{hue: string, shape: string}} Lamp
- * @typedef {{on: boolean | null, host: boolean, 'by-service': boolean, ending: number | null}} Encryption
+ * @typedef {{on: boolean | null, ours: boolean, 'for-all': boolean}} Encryption
  * @typedef {{at: number, from: string, text: string, sealed: boolean, own: boolean}} ChatLine
  * @typedef {{
  *   'place': 'box' | 'network',
  *   'name': string, 'version': string, 'room': string, 'service': string, 'identity': string, 'insecure-lan': boolean,
  *   'connection': 'inside' | 'outside' | 'on-the-way', 'connection-text': string,
  *   'offers': {start: boolean, join: boolean, end: boolean},
- *   'shield': Shield, 'lamp': Lamp, 'e2ee-required': boolean, 'encryption': Encryption | null, 'key-model': string,
+ *   'shield': Shield, 'lamp': Lamp, 'hosted': boolean, 'encryption': Encryption | null, 'ending': {by: string, seconds: number} | null,
+ *   'asks': {what: 'passphrase' | 'link' | 'link-or-passphrase' | 'key', text: string} | null, 'key-model': string,
  *   'sending': string, 'local-tracks': LocalTrack[], 'participants': Participant[], 'chat': ChatLine[],
  *   'troubles': {about: string, text: string}[], 'happenings': {at: number, text: string}[], 'recording': boolean,
- *   'pairing-code': string | null,
+ *   'pairing-code': string | null, 'network-page': {address: string, certificate: string} | null,
  * }} State
  * @typedef {{done: string} | {denied: string} | {'not-now': string}} Reply
  * @typedef {{rows: string[], address: string}} Drawn
@@ -138,14 +139,33 @@ export function ownMark(track) {
  */
 export function encryptOffer(state) {
   const encryption = state?.encryption;
-  if (!encryption || state?.connection !== 'inside') return { button: '', note: '' };
-  if (encryption.ending !== null) {
-    const note = `Encryption goes off in ${encryption.ending} s.`;
-    return { button: encryption.host ? 'Keep encryption on' : '', note };
+  // Without its key a box can decide nothing.
+  if (!state || !encryption || state.asks) return { button: '', note: '' };
+  const { ending } = state;
+  if (ending) {
+    const note = `Encryption goes off in ${ending.seconds} s: ${ending.by}.`;
+    return { button: encryption.ours ? 'Keep encryption on' : '', note };
   }
-  if (!encryption.host) return { button: '', note: 'A host turns encryption on and off.' };
-  if (encryption.on) return { button: '', note: 'To turn encryption off, hold the button of the box for 2 seconds.' };
-  return { button: 'Turn encryption on', note: '' };
+  if (!encryption.ours) return { button: '', note: 'A host turns encryption on and off.' };
+  const whose = encryption['for-all'] ? '' : ' In this room it is decided for what this box sends and plays.';
+  if (encryption.on) {
+    return { button: '', note: `To turn encryption off, hold the button of the box for 2 seconds.${whose}` };
+  }
+  return { button: 'Turn encryption on', note: whose.trim() };
+}
+
+/** What the field for a key is called, by what is missing. @param {State | null} state */
+export function keyLabel(state) {
+  switch (state?.asks?.what) {
+    case 'link':
+      return 'Link of the meeting';
+    case 'link-or-passphrase':
+      return 'Link or passphrase of the meeting';
+    case 'key':
+      return 'Passphrase or raw key of the room';
+    default:
+      return 'Passphrase of the meeting';
+  }
 }
 
 /** @param {Participant} participant */
