@@ -223,7 +223,7 @@ impl Follow {
     pub(crate) fn continues(&self, later: &PolicyHash, earlier: &PolicyHash) -> bool {
         self.chains
             .iter()
-            .any(|chain| continues(chain, later, earlier))
+            .any(|chain| chain.continues(later, earlier))
     }
 
     /// Who may be a host, as far as it is known by now.
@@ -281,9 +281,7 @@ impl Follow {
         if now.e2ee() == E2ee::Off {
             // Wherever a host of this session said on and nothing that we follow says that it heard of that, on holds:
             // it stops clear frames, whoever is there to follow it.
-            open.extend(chain.policies().into_iter().filter(|policy| {
-                policy.e2ee() == E2ee::On && self.is_of_this_session(chain, policy, followed)
-            }));
+            open.extend(self.unheard(chain, followed));
         }
         open.push(now);
         let best = best(chain, &open);
@@ -353,16 +351,30 @@ impl Follow {
             .map(|(policy, _)| policy.hash())
     }
 
-    /// Whether a policy was signed in the session of the followed one. Only a root that was signed in advance begins
-    /// more than one session; what continues it alone may be of an earlier one.
-    fn is_of_this_session(&self, chain: &Chain, policy: &Policy, followed: &PolicyHash) -> bool {
+    /// The policies *on* of the session of the followed one that it does not continue. Only a root that was signed in
+    /// advance begins more than one session; what continues it alone may be of an earlier one.
+    fn unheard<'a>(&self, chain: &'a Chain, followed: &PolicyHash) -> Vec<&'a Policy> {
+        let heard = chain.behind([followed]);
         let root = chain.root().hash();
-        self.invitation.root != Some(root)
-            || chain.policies().into_iter().any(|earlier| {
-                let earlier = earlier.hash();
-                let ours = earlier == *followed || continues(chain, followed, &earlier);
-                earlier != root && ours && continues(chain, &policy.hash(), &earlier)
-            })
+        let shared = self.invitation.root == Some(root);
+        let mut session: BTreeSet<PolicyHash> = heard.iter().copied().chain([*followed]).collect();
+        if shared {
+            session.remove(&root);
+        }
+        let mut unheard = Vec::new();
+        // Predecessors first, so one pass finds whatever continues something of this session.
+        for policy in chain.policies() {
+            let hash = policy.hash();
+            let within = !shared || policy.prev().iter().any(|prev| session.contains(prev));
+            if !within || heard.contains(&hash) {
+                continue;
+            }
+            session.insert(hash);
+            if policy.e2ee() == E2ee::On {
+                unheard.push(policy);
+            }
+        }
+        unheard
     }
 
     /// The best policy that live members follow in the best of these chains.
@@ -383,12 +395,10 @@ impl Follow {
 /// Of several policies of one chain the one to follow: none that another of them continues; `on` before `off`, `user`
 /// before `server`, the higher epoch, the lower hash.
 fn best(chain: &Chain, open: &[&Policy]) -> Option<PolicyHash> {
+    let hashes: Vec<_> = open.iter().map(|policy| policy.hash()).collect();
+    let continued = chain.behind(&hashes);
     open.iter()
-        .filter(|policy| {
-            !open
-                .iter()
-                .any(|later| continues(chain, &later.hash(), &policy.hash()))
-        })
+        .filter(|policy| !continued.contains(&policy.hash()))
         .max_by_key(|policy| {
             (
                 policy.e2ee(),
@@ -411,25 +421,6 @@ fn outranks(now: &Policy, chain: &Chain, other: &Chain, live: &[PolicyHash]) -> 
     live.iter()
         .filter_map(|hash| other.policy(hash))
         .all(|theirs| rank(now, chain) > rank(theirs, other))
-}
-
-/// Whether `later` continues `earlier`, directly or through others; not if they are the same.
-fn continues(chain: &Chain, later: &PolicyHash, earlier: &PolicyHash) -> bool {
-    let prev = |hash: &PolicyHash| chain.policy(hash).map(Policy::prev).unwrap_or_default();
-    let mut seen = BTreeSet::new();
-    let mut open: Vec<PolicyHash> = prev(later).to_vec();
-    while let Some(hash) = open.pop() {
-        if hash == *earlier {
-            return true;
-        }
-        open.extend(
-            prev(&hash)
-                .iter()
-                .copied()
-                .filter(|prev| seen.insert(*prev)),
-        );
-    }
-    false
 }
 
 /// Chains of earlier sessions may be shown by the service; more than these are forgotten, oldest first.

@@ -237,16 +237,21 @@ impl Chain {
 
     /// Whether `later` continues `earlier`, directly or through others; `false` if they are the same or not in the chain.
     pub fn continues(&self, later: &PolicyHash, earlier: &PolicyHash) -> bool {
+        self.behind([later]).contains(earlier)
+    }
+
+    /// Everything that any of these policies continues, directly or through others.
+    pub fn behind<'a>(
+        &self,
+        policies: impl IntoIterator<Item = &'a PolicyHash>,
+    ) -> BTreeSet<PolicyHash> {
         let prev = |hash: &PolicyHash| self.policies.get(hash).map_or(&[][..], Policy::prev);
-        let mut open = prev(later).to_vec();
-        let mut seen: BTreeSet<_> = open.iter().copied().collect();
+        let mut behind = BTreeSet::new();
+        let mut open: Vec<PolicyHash> = policies.into_iter().copied().collect();
         while let Some(hash) = open.pop() {
-            if hash == *earlier {
-                return true;
-            }
-            open.extend(prev(&hash).iter().filter(|prev| seen.insert(**prev)));
+            open.extend(prev(&hash).iter().filter(|prev| behind.insert(**prev)));
         }
-        false
+        behind
     }
 
     /// How another chain stands to this one.

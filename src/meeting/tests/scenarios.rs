@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Meetings over an honest service.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use roomseal_e2ee::Secret;
 use roomseal_meeting::call::{Event, Mark, Settings, Why};
@@ -68,6 +68,41 @@ fn a_press_seals_at_once_and_a_hold_opens_after_the_countdown() {
         [Announcement::On { by }, Announcement::OffSoon { .. }, Announcement::Off { .. }]
             if by == "Hanna"
     ));
+}
+
+#[test]
+fn a_meeting_in_which_the_button_was_pressed_often_costs_hardly_more() {
+    let mut world = World::of_three(link(true), 1);
+    world.turn_off("host");
+    let cheapest = |world: &mut World| {
+        let costs = (0..50).map(|_| {
+            let began = Instant::now();
+            world.act("alice", Event::Tick);
+            began.elapsed()
+        });
+        costs.min().unwrap()
+    };
+    let before = cheapest(&mut world);
+    let policies = |world: &World| {
+        world.sides["alice"]
+            .meeting
+            .policy()
+            .unwrap()
+            .epoch()
+            .value()
+    };
+    let few = policies(&world);
+    for _ in 0..40 {
+        world.press("host");
+        world.settle();
+        world.turn_off("host");
+    }
+    let after = cheapest(&mut world);
+    let more = policies(&world) / few;
+    let ratio = after.as_secs_f64() / before.as_secs_f64();
+    println!("{more} times the policies: {ratio:.1} times the work");
+    // Looking through all of them once is fine; comparing each with each is a thousand times the work here.
+    assert!(more > 30 && ratio < 10.0 * more as f64, "{ratio}");
 }
 
 #[test]
