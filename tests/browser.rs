@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A real Chromium that looks at the pages of the box.
+//! A real Chromium that looks at the pages of the box, or joins its meetings.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -138,6 +138,16 @@ impl Browser {
     pub fn said(&mut self) -> String {
         let said = self.ask(&json!({"op": "said"}), SLACK);
         said.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Runs a script in the page.
+    pub fn load(&mut self, file: &Path) {
+        self.ask(&json!({"op": "load", "file": file}), SLACK);
+    }
+
+    /// What an expression in the page comes to, promises awaited.
+    pub fn run(&mut self, script: &str) -> Value {
+        self.ask(&json!({"op": "run", "script": script}), SLACK)
     }
 
     /// Asks a server beside the browser, with headers that no browser would send; reads for at most `within`.

@@ -12,6 +12,8 @@
 // {"op": "width"}                                     how much wider than the window the page is, in pixels
 // {"op": "shot", "file", "selector"?, "window"?}      writes a picture of the whole page, of one element, or of the window
 // {"op": "said"}                                      what a screen reader is told: roles, names and texts, as lines
+// {"op": "load", "file"}                              runs a script in the page
+// {"op": "run", "script"}                             answers what an expression in the page comes to
 // {"op": "complaints"}                                errors of scripts and of the content policy so far
 // {"op": "ask", "url", "method", "headers", "body"?, "within": ms}   asks a server without the browser, whoever it claims
 //                                                     to be; answers status, headers and body (hexadecimal) as far as they came
@@ -30,6 +32,8 @@ const browser = await chromium.launch({
   args: [
     '--no-sandbox', '--disable-quic', '--disable-background-networking', '--disable-component-update', '--disable-sync',
     '--no-first-run',
+    // Nobody is here to click before sound may play.
+    '--autoplay-policy=no-user-gesture-required',
   ],
 });
 const complaints = [];
@@ -72,6 +76,8 @@ const operations = {
     await (selector ? page.locator(selector).screenshot(options) : page.screenshot({ ...options, fullPage: !window }));
   },
   said: () => page.locator('body').ariaSnapshot(),
+  load: async ({ file }) => void (await page.addScriptTag({ path: file })),
+  run: ({ script }) => page.evaluate(script),
   complaints: () => complaints,
   ask: ({ url, method, headers, body, within }) => new Promise((resolve, reject) => {
     const client = url.startsWith('https:') ? https : http;

@@ -33,6 +33,7 @@ mod screen;
 mod sdk;
 mod sealed;
 mod secrecy;
+mod stranger;
 mod terminal;
 mod toggle;
 
