@@ -101,8 +101,8 @@ fn a_meeting_in_which_the_button_was_pressed_often_costs_hardly_more() {
     let more = policies(&world) / few;
     let ratio = after.as_secs_f64() / before.as_secs_f64();
     println!("{more} times the policies: {ratio:.1} times the work");
-    // Looking through all of them once is fine; comparing each with each is a thousand times the work here.
-    assert!(more > 30 && ratio < 10.0 * more as f64, "{ratio}");
+    // Looking through all of them once is fine; comparing each with each is not.
+    assert!(more > 30 && ratio < more as f64, "{ratio}");
 }
 
 #[test]
