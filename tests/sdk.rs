@@ -41,6 +41,17 @@ pub struct Picture<'a> {
     pub codec: Codec,
 }
 
+/// What decoders of a [`Peer`] have done so far.
+#[derive(Debug, Clone, Copy)]
+pub struct Decoder {
+    /// Pictures that came whole.
+    pub received: u64,
+    /// Those of them that were one when decoded.
+    pub decoded: u64,
+    /// Of the sound: seconds times the square of its level (`totalAudioEnergy` of W3C's WebRTC statistics).
+    pub energy: f64,
+}
+
 impl Published<'_> {
     /// Nothing at all: a participant that only looks.
     pub const NOTHING: Self = Self {
@@ -145,11 +156,22 @@ impl Peer {
         self.process.tell(&format!("write {text}"));
     }
 
-    /// Keeps the next picture that it decodes of anybody in `file`, which must be a new one.
-    pub fn snapshot(&mut self, file: &Path, within: Duration) {
-        let file = file.to_str().expect("a test's paths are text");
-        self.process.tell(&format!("snapshot {file}"));
-        self.wait_for("snapshot", within, |e| e["file"] == file);
+    /// What its decoders made of the newest tracks of somebody.
+    pub fn decoder(&mut self, identity: &str) -> Decoder {
+        let mark = self.process.mark();
+        self.process.tell(&format!("decoder {identity}"));
+        let within = Duration::from_secs(10);
+        let told = self
+            .process
+            .wait_after(mark, "decoder's figures", within, |line| {
+                parse(line, "decoder")
+            });
+        let pictures = |n: usize| told["pictures"][n].as_u64().unwrap_or_default();
+        Decoder {
+            received: pictures(0),
+            decoded: pictures(1),
+            energy: told["energy"].as_f64().unwrap_or_default(),
+        }
     }
 
     /// Leaves the room, and tells what it decoded.

@@ -12,7 +12,11 @@ JSON object per line to standard output.
     sound           file of raw signed 16-bit mono samples at 48 kHz to publish; absent: no audio
     save            folder for what was decoded: <identity>.s16 and <identity>-<n>.pgm
 
-Further lines: `report`; `snapshot FILE` keeps the next picture of anybody; `write TEXT` is a line of chat to everybody.
+Further lines: `report`; `decoder IDENTITY` tells what came of the newest tracks of somebody and what the decoders made of
+it; `write TEXT` is a line of chat to everybody.
+
+Pictures are handed out by streams of the SDK, which stop at times (1.2.1, on a busy machine) while its decoder goes on: who
+waits for pictures in a long meeting asks for the decoder's figures.
 """
 
 import asyncio
@@ -63,12 +67,17 @@ class Peer:
         self.room = rtc.Room()
         self.tasks = set()
         self.seen = {}
-        self.snapshot = None
+        self.tracks = {}
 
     def spawn(self, coroutine):
         task = asyncio.create_task(coroutine)
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(self.ended)
+
+    def ended(self, task):
+        self.tasks.discard(task)
+        if not task.cancelled() and task.exception():
+            say("trouble", text=repr(task.exception()))
 
     async def watch_video(self, track, identity):
         seen = self.seen.setdefault(identity, {}).setdefault("video", {"frames": 0, "numbers": [], "width": 0, "height": 0})
@@ -86,10 +95,20 @@ class Peer:
             if self.wanted.get("save") and seen["frames"] % 15 == 0 and seen["frames"] <= 450:
                 path = pathlib.Path(self.wanted["save"], f"{identity}-{seen['frames']:05}.pgm")
                 path.write_bytes(b"P5 %d %d 255\n" % (frame.width, frame.height) + luma.tobytes())
-            if self.snapshot:
-                path, self.snapshot = self.snapshot, None
-                pathlib.Path(path).write_bytes(b"P5 %d %d 255\n" % (frame.width, frame.height) + luma.tobytes())
-                say("snapshot", identity=identity, file=path)
+
+    async def tell_of_decoder(self, identity):
+        told = {"pictures": [0, 0], "energy": 0}
+        for kind in ("video", "audio"):
+            track = self.tracks.get((identity, kind))
+            for one in await track.get_stats() if track else []:
+                if one.WhichOneof("stats") != "inbound_rtp":
+                    continue
+                seen = one.inbound_rtp.inbound
+                if kind == "video":
+                    told["pictures"] = [seen.frames_received, seen.frames_decoded]
+                else:
+                    told["energy"] = seen.total_audio_energy
+        say("decoder", identity=identity, **told)
 
     async def read(self, reader, identity):
         say("chat", identity=identity, text=await reader.read_all())
@@ -153,6 +172,7 @@ class Peer:
             mime=publication.mime_type,
             encryption=publication.encryption_type,
         )
+        self.tracks[participant.identity, kind] = track
         watch = self.watch_video if kind == "video" else self.watch_audio
         self.spawn(watch(track, participant.identity))
 
@@ -187,8 +207,8 @@ class Peer:
             word, _, rest = line.strip().partition(" ")
             if word == "report":
                 say("report", seen=self.seen)
-            elif word == "snapshot":
-                self.snapshot = rest
+            elif word == "decoder":
+                self.spawn(self.tell_of_decoder(rest))
             elif word == "write":
                 await room.local_participant.send_text(rest, topic=CHAT)
         say("report", seen=self.seen)
