@@ -205,3 +205,42 @@ fn a_box_that_cannot_make_meetings_says_why_and_enters_others_by_link_only_where
     let (_, said) = ask(&device, &["join", "https://meet.example.org/j/there#k=x"]);
     assert!(said.contains("--link"), "{said}");
 }
+
+#[test]
+fn a_box_whose_button_starts_nothing_stays_outside_until_somebody_asks_in_words() {
+    let _turn = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::on_loopback();
+    let panel = folder.path().join("panel");
+    let config = folder.path().join("roomseal.toml");
+    std::fs::write(&config, "[meeting]\nbutton-starts = false\n").unwrap();
+    let device = Start::new("run", "box")
+        .with(MEDIA)
+        .with(["--config", config.to_str().unwrap()])
+        .with(["--panel-dir", panel.to_str().unwrap()])
+        .wait_outside(&server);
+    // Both buttons are watched alike: when the second is heard, so was the first.
+    press(&panel);
+    let mut mute = OpenOptions::new()
+        .append(true)
+        .open(panel.join("mute-button"))
+        .unwrap();
+    writeln!(mute, "press").unwrap();
+    device.wait_for("muted microphone", SOON, |status| {
+        let mut happened = status.happenings.iter();
+        happened
+            .find(|one| one.text.contains("microphone muted"))
+            .map(|_| ())
+    });
+    assert!(device.statuses().iter().all(|(_, status)| {
+        status.room.is_empty()
+            && matches!(
+                status.connection,
+                Connection::Starting | Connection::Left { .. }
+            )
+    }));
+    let now = Instant::now();
+    done(&device, &["start"]);
+    entered(&device, now);
+    wait_for_shield(&device, now, "waiting");
+}

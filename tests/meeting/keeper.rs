@@ -2,6 +2,7 @@
 //! A meeting whose secret the service makes (key model `server`), on a FAKE of such a service.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use roomseal_tests::appliance::{Start, secret};
@@ -12,7 +13,15 @@ use crate::roomseal::{new_meeting, wait_for_shield};
 use crate::{SOON, one_at_a_time, talking_clip};
 
 /// 32 bytes that occur nowhere else.
-const SECRET: &str = "c2VjcmV0IG9mIGEgc2VydmljZSwgMzIgYnl0ZXMuLi4";
+pub(crate) const SECRET: &str = "c2VjcmV0IG9mIGEgc2VydmljZSwgMzIgYnl0ZXMuLi4";
+
+/// The same link without its secret, as a file in `folder`: then the service makes it.
+pub(crate) fn without_secret(folder: &Path, link: &Path, name: &str) -> PathBuf {
+    let text = fs::read_to_string(link).unwrap();
+    let (before, rest) = text.trim().split_once("#k=").unwrap();
+    let (_, rest) = rest.split_once('&').unwrap();
+    secret(folder, name, &format!("{before}#{rest}"))
+}
 
 #[test]
 fn the_service_gives_its_secret_to_whom_it_admitted_and_the_shield_never_says_more_than_that() {
@@ -22,13 +31,7 @@ fn the_service_gives_its_secret_to_whom_it_admitted_and_the_shield_never_says_mo
     let server = Server::on_loopback();
     let keeper = FakeKeeper::before(server.port(), "kept", SECRET);
     let (host_link, guest_link) = new_meeting(&folder.path().join("meeting"), "kept", &[]);
-    // The same links without their secret: then the service makes it.
-    let kept = |link: &std::path::Path, name: &str| {
-        let text = fs::read_to_string(link).unwrap();
-        let (before, rest) = text.trim().split_once("#k=").unwrap();
-        let (_, rest) = rest.split_once('&').unwrap();
-        secret(folder.path(), name, &format!("{before}#{rest}"))
-    };
+    let kept = |link: &Path, name: &str| without_secret(folder.path(), link, name);
     let tokens = ["box", "guest"].map(|identity| server.token(identity, "kept"));
     keeper.admit(&tokens[0]);
     let mut host = Start::new("run", "box")

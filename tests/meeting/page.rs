@@ -4,11 +4,12 @@
 use std::time::{Duration, Instant};
 
 use roomseal_appliance::status::{Connection, Status};
-use roomseal_tests::appliance::{Appliance, PASSPHRASE, Start, roomseal, track};
+use roomseal_tests::appliance::{Appliance, PASSPHRASE, Start, track};
 use roomseal_tests::browser::{Browser, Window};
 use roomseal_tests::livekit::Server;
 use roomseal_tests::toggle::Button;
 
+use crate::roomseal::ask;
 use crate::{SOON, one_at_a_time};
 
 const MEDIA: [&str; 4] = ["--camera", "test", "--microphone", "test"];
@@ -34,17 +35,6 @@ pub(crate) fn page_of(device: &Appliance) -> String {
 fn own_mute(status: &Status, source: &str) -> Option<bool> {
     let track = status.local_tracks.iter().find(|t| t.source == source)?;
     Some(track.muted)
-}
-
-fn order(device: &Appliance, words: &[&str]) -> String {
-    let socket = device.folder().join("status.sock");
-    let mut arguments: Vec<&str> = words.to_vec();
-    let socket = socket.to_str().unwrap();
-    arguments.extend(["--socket", socket]);
-    let output = roomseal(&arguments, b"");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{words:?}: {output:?}");
-    said
 }
 
 #[test]
@@ -80,7 +70,8 @@ fn the_page_shows_the_meeting_and_operates_the_box_by_keyboard() {
     );
 
     // What happens elsewhere arrives by itself.
-    assert!(order(&device, &["mute", "off"]).contains("open"));
+    let (done, said) = ask(&device, &["mute", "off"]);
+    assert!(done && said.contains("open"), "{said}");
     browser.see("#mute-microphone[aria-pressed=false]", "Mute", SOON);
     alice.wait_for_track("box that is heard", "box", "microphone", SOON, |t| !t.muted);
 

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use roomseal_policy::{Link, SecretSource};
-use roomseal_tests::appliance::{Appliance, Start, roomseal, track};
+use roomseal_tests::appliance::{Appliance, Start, track};
 use roomseal_tests::browser::{Answered, Browser, Window};
 use roomseal_tests::leak::Scanner;
 use roomseal_tests::livekit::Server;
 
+use crate::roomseal::{ask, new_meeting, start};
 use crate::{SOON, one_at_a_time};
 
 const MEDIA: [&str; 4] = ["--camera", "test", "--microphone", "test"];
@@ -36,28 +37,14 @@ impl Meeting {
     fn announced_off(room: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let links = folder.path().join("meeting");
-        let made = roomseal(
-            &[
-                "new-meeting",
-                "--room",
-                room,
-                "--into",
-                links.to_str().unwrap(),
-                "--origin",
-                "https://meet.example.org",
-                "--announce-off",
-            ],
-            b"",
-        );
-        assert!(made.status.success(), "{made:?}");
+        let (host_link, guest_link) = new_meeting(&links, room, &["--announce-off"]);
         let server = Server::on_loopback();
         let state = folder.path().join("state");
-        let device = member("run", "box", &links.join("host.link"))
+        let device = member("run", "box", &host_link)
             .environment("XDG_STATE_HOME", state.to_str().unwrap())
             .with(["--name", "Board room", "--panel-page", "127.0.0.1:0"])
             .with(["--panel-network", "127.0.0.1:0"])
             .join(&server, room);
-        let guest_link = links.join("guest.link");
         let guest = member("guest", BAIT, &guest_link).join(&server, room);
         Self {
             folder,
@@ -82,11 +69,8 @@ impl Meeting {
     }
 }
 
-fn member<'a>(command: &'a str, identity: &'a str, link: &Path) -> Start<'a> {
-    Start::new(command, identity)
-        .without_key()
-        .with(["--link-file", link.to_str().unwrap()])
-        .with(MEDIA)
+fn member(command: &'static str, identity: &'static str, link: &Path) -> Start<'static> {
+    start(command, identity, link).with(MEDIA)
 }
 
 /// Pairs the browser, which shows the page on the network, as a person does who sees both.
@@ -159,12 +143,8 @@ fn a_host_turns_encryption_on_at_the_page_writes_and_brings_somebody_in() {
         (last.text == line && last.sealed && last.from == "box").then_some(())
     });
     browser.see("#chat .own", line, SOON);
-    let socket = guest.folder().join("status.sock");
-    let written = roomseal(
-        &["chat", "<b>yes</b>", "--socket", socket.to_str().unwrap()],
-        b"",
-    );
-    assert!(written.status.success(), "{written:?}");
+    let (written, said) = ask(guest, &["chat", "<b>yes</b>"]);
+    assert!(written, "{said}");
     let answer = browser.see("#chat .said", "<b>yes</b>", SOON);
     assert!(
         answer.contains("sealed") && answer.contains(BAIT),

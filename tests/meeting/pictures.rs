@@ -4,27 +4,27 @@
 //! The pictures lie in `pictures` in cargo's target folder; `.ci/pictures` runs this and puts those that the README
 //! shows into `src/web/panel/pictures`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use roomseal_meeting::Shield;
-use roomseal_tests::appliance::{Appliance, Start, roomseal, track};
+use roomseal_tests::appliance::{Appliance, Start, track};
 use roomseal_tests::browser::{Browser, Window};
+use roomseal_tests::keeper::FakeKeeper;
 use roomseal_tests::livekit::Server;
 
+use crate::keeper::{SECRET, without_secret};
+use crate::page::page_of;
+use crate::roomseal::{ask, new_meeting, start, wait_for_shield};
 use crate::{SOON, one_at_a_time};
 
 const MEDIA: [&str; 4] = ["--camera", "test", "--microphone", "test"];
 
 /// States that no meeting of today's box comes to, and why.
-const NOT_REACHED: [(Shield, &str); 4] = [
+const NOT_REACHED: [(Shield, &str); 3] = [
     (
         Shield::Fault,
         "a frame would have to leave clear although it must not",
-    ),
-    (
-        Shield::SealedByService,
-        "no service here makes the key of a Roomseal meeting",
     ),
     (Shield::SetUp, "a box that is not configured does not start"),
     (Shield::Updating, "there are no updates yet"),
@@ -65,22 +65,8 @@ impl Gallery {
     }
 }
 
-fn new_meeting(folder: &Path, room: &str, more: &[&str]) -> (PathBuf, PathBuf) {
-    let into = folder.to_str().unwrap();
-    let fixed = ["new-meeting", "--room", room, "--into", into, "--origin"];
-    let made = roomseal(
-        &[&fixed[..], &["https://meet.example.org"], more].concat(),
-        b"",
-    );
-    assert!(made.status.success(), "{made:?}");
-    (folder.join("host.link"), folder.join("guest.link"))
-}
-
-fn member<'a>(command: &'a str, identity: &'a str, link: &Path) -> Start<'a> {
-    Start::new(command, identity)
-        .without_key()
-        .with(["--link-file", link.to_str().unwrap()])
-        .with(MEDIA)
+fn member(command: &'static str, identity: &'static str, link: &Path) -> Start<'static> {
+    start(command, identity, link).with(MEDIA)
 }
 
 /// A lamp that lights, so that the page has nothing to complain about.
@@ -98,23 +84,6 @@ fn with_page<'a>(start: Start<'a>, folder: &Path) -> Start<'a> {
         "--lamp-socket",
         lamp.to_str().unwrap(),
     ])
-}
-
-fn ask(device: &Appliance, words: &[&str]) {
-    let socket = device.folder().join("status.sock");
-    let more = ["--socket", socket.to_str().unwrap()];
-    // Whether it is done or refused is seen on the page.
-    roomseal(&[words, &more].concat(), b"");
-}
-
-fn page_of(device: &Appliance) -> String {
-    device.wait_for("page", SOON, |status| status.page.clone())
-}
-
-fn wait_for(device: &Appliance, since: Instant, state: Shield) {
-    device.wait_since(since, state.word(), SOON, |status| {
-        (status.shield.state == state.word()).then_some(())
-    });
 }
 
 #[test]
@@ -154,11 +123,13 @@ fn the_page_has_a_picture_of_every_state_that_a_meeting_comes_to() {
     gallery.take(&page, Shield::Open, nothing);
     let pressed = Instant::now();
     ask(&device, &["e2ee", "on"]);
-    wait_for(&device, pressed, Shield::Sealed);
+    wait_for_shield(&device, pressed, Shield::Sealed.word());
     ask(&device, &["chat", "Done. Now nobody but us can listen."]);
     gallery.take(&page, Shield::Sealed, nothing);
     // Off is not for the command line.
-    gallery.take(&page, Shield::Denied, || ask(&device, &["e2ee", "off"]));
+    gallery.take(&page, Shield::Denied, || {
+        ask(&device, &["e2ee", "off"]);
+    });
 
     // Somebody with the link of another meeting: looked at for five seconds, then named as unable to see or hear.
     let mut strangers = Vec::new();
@@ -202,6 +173,31 @@ fn the_page_has_a_picture_of_every_state_that_a_meeting_comes_to() {
         .join(&server, "lobby");
     gallery.take(&page_of(&device), Shield::WrongKey, nothing);
     ask(&device, &["leave"]);
+
+    drop(device);
+
+    // A meeting whose key the service makes, on a fake of such a service.
+    let (host_link, guest_link) = new_meeting(&folder.path().join("three"), "kept", &[]);
+    let keeper = FakeKeeper::before(server.port(), "kept", SECRET);
+    let token = |identity: &str| {
+        let token = server.token(identity, "kept");
+        keeper.admit(&token);
+        token
+    };
+    let [host, guest] = [(host_link, "host"), (guest_link, "guest")]
+        .map(|(link, name)| without_secret(folder.path(), &link, name));
+    let fourth = folder.path().join("fourth");
+    let device = with_page(member("run", "box", &host), &fourth).join_at(
+        &keeper.url(),
+        &token("box"),
+        "kept",
+    );
+    let _alice = member("guest", "alice", &guest).join_at(&keeper.url(), &token("alice"), "kept");
+    device.wait_for_track("verified camera", "alice", "camera", SOON, |t| {
+        t.verification == "verified"
+    });
+    wait_for_shield(&device, Instant::now(), Shield::SealedByService.word());
+    gallery.take(&page_of(&device), Shield::SealedByService, nothing);
 
     gallery.seen.sort();
     let mut expected: Vec<Shield> = Shield::ALL.to_vec();
