@@ -12,6 +12,7 @@ mod lamp;
 mod new_host;
 mod new_meeting;
 mod order;
+mod page_password;
 mod run;
 mod running;
 mod selftest;
@@ -36,6 +37,7 @@ pub use new_meeting::NewMeetingArgs;
 pub use order::{
     ChatArgs, E2eeArgs, EndArgs, JoinArgs, KeyArgs, LeaveArgs, LinkArgs, MuteArgs, StartArgs,
 };
+pub use page_password::PagePasswordArgs;
 pub use run::RunArgs;
 pub use running::RunningBox;
 pub use selftest::SelftestArgs;
@@ -99,6 +101,8 @@ pub enum Command {
     NewHost(NewHostArgs),
     /// Make a Roomseal meeting: links for hosts and guests
     NewMeeting(NewMeetingArgs),
+    /// Write the password of the page on the network, as a hash, to a file
+    PagePassword(PagePasswordArgs),
     /// Be the box: join the meeting and stay in it
     Run(Box<RunArgs>),
     /// Test a part of this machine and print a report

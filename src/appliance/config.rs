@@ -18,6 +18,8 @@ use roomseal_panel::FileError;
 use roomseal_policy::{self as policy, Link, Origin, RoomName};
 use roomseal_service::livekit::{self, ServerUrl, TokenSource, Trust};
 
+use crate::password::PagePassword;
+
 pub use listen::{Listen, Network, NoNetwork, NotListening};
 pub use overrides::Overrides;
 pub(crate) use resolve::{Held, RAW_KEY_ADVICE, RAW_KEY_PROBLEM, passphrase_key, raw_key};
@@ -253,6 +255,8 @@ pub struct PanelPage {
     pub names: Vec<String>,
     /// The certificate to show there; `None`: one that the box makes for itself.
     pub certificate: Option<CertificateFiles>,
+    /// What signs in there beside pairing codes.
+    pub password: Option<PagePassword>,
 }
 
 /// A TLS certificate.

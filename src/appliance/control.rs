@@ -34,7 +34,9 @@ pub enum Origin {
     CommandLine,
     /// A browser on the box itself.
     LocalPage,
-    /// A browser on the network that was paired with a code shown at the box.
+    /// A browser on the network that was paired with a code shown at the box, of somebody who signed in as its host.
+    Host,
+    /// A browser on the network that was paired with a code shown at the box, or let in by the password of the page.
     Paired,
 }
 
@@ -209,12 +211,18 @@ impl Order {
 }
 
 impl Origin {
+    /// Whether whoever wishes may be anywhere.
+    pub fn is_remote(self) -> bool {
+        matches!(self, Self::Host | Self::Paired)
+    }
+
     /// In words that follow what was done.
     pub fn words(self) -> &'static str {
         match self {
             Self::Box => "at the box",
             Self::CommandLine => "from the command line",
             Self::LocalPage => "from the page on the box",
+            Self::Host => "from the network, by a host who signed in",
             Self::Paired => "from the network, by a paired device",
         }
     }

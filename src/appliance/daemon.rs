@@ -188,7 +188,8 @@ async fn network_page(config: &PanelPage) -> Result<Option<Page>, anyhow::Error>
         None => Identity::own(page::state_directory().as_deref(), &names)?,
     };
     let page = Page::on_the_network(address, identity, names).await;
-    page.map(Some).with_context(|| {
+    let page = page.map(|page| Some(page.with_password(config.password.clone())));
+    page.with_context(|| {
         format!("the front-panel page cannot listen on {address}; name another with --panel-network, or none")
     })
 }

@@ -17,6 +17,7 @@ pub mod lamp;
 pub mod logging;
 mod new_meeting;
 pub mod page;
+pub mod password;
 pub mod roster;
 pub mod screen;
 pub mod secret;

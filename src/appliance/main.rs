@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Command::Mute(args) => args.run(),
         Command::NewHost(args) => args.run(),
         Command::NewMeeting(args) => args.run(),
+        Command::PagePassword(args) => args.run(),
         Command::Run(args) => meet(args.prepare()),
         Command::Selftest(args) => args.run(),
         Command::Start(args) => args.run(),

@@ -3,7 +3,9 @@
 //!
 //! It is served at two places, which differ in whom they believe. On loopback, over plain HTTP, whoever opens it is at
 //! the box. On the network, where it is configured, over TLS, and only to devices that were paired with a code that the
-//! box showed; what is pressed there is marked as [`Origin::Paired`](crate::control::Origin::Paired).
+//! box showed, or whose user knows the password of the page; what is pressed there is marked as
+//! [`Origin::Paired`](crate::control::Origin::Paired). Who was paired by a code and knows the password can sign in as
+//! host of this box ([`Origin::Host`](crate::control::Origin::Host)): from there encryption can be turned off, too.
 //!
 //! What a page of somebody else could do with the visitor's browser is shut out at both: the `Host` must be an address
 //! of this box (so that no foreign name can be rebound to it), a command must come from a page of this origin and carry
@@ -17,6 +19,7 @@
 
 mod answer;
 mod assets;
+mod attempts;
 mod certificate;
 mod crowd;
 mod gate;
@@ -45,6 +48,7 @@ use self::crowd::Crowd;
 use self::patience::Patient;
 use self::route::Desk;
 use crate::control::Control;
+use crate::password::PagePassword;
 use crate::status::Publisher;
 use crate::supervise::Stop;
 
@@ -72,6 +76,7 @@ pub struct Page {
     address: SocketAddr,
     /// On the network: the certificate, and the names that the box is known by.
     network: Option<(Identity, Vec<String>)>,
+    password: Option<PagePassword>,
 }
 
 impl Page {
@@ -86,6 +91,7 @@ impl Page {
             listener,
             address,
             network: None,
+            password: None,
         })
     }
 
@@ -101,6 +107,13 @@ impl Page {
         let mut page = Self::at_the_box(address).await?;
         page.network = Some((identity, names));
         Ok(page)
+    }
+
+    /// Also lets those in who know `password`, and takes them for hosts where they were paired as well.
+    #[must_use]
+    pub fn with_password(mut self, password: Option<PagePassword>) -> Self {
+        self.password = password;
+        self
     }
 
     /// Where a browser finds it.
@@ -142,7 +155,8 @@ impl Page {
                 (None, MOST_CONNECTIONS, desk)
             }
             Some((identity, names)) => {
-                let desk = Desk::on_the_network(self.address, names, publisher, control);
+                let desk =
+                    Desk::on_the_network(self.address, names, self.password, publisher, control);
                 (Some(TlsAcceptor::from(identity.config)), MOST_OF_ONE, desk)
             }
         };

@@ -2,9 +2,9 @@
 //! Secrets come from files that only their owner reads, or from systemd credentials; never from argv or environment.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -177,6 +177,32 @@ fn read_file(path: &Path, guarded: bool) -> Result<Secret, SecretError> {
         return Err(SecretError::Empty(path.to_owned()));
     }
     Ok(Secret::new(trimmed.to_vec()))
+}
+
+/// Writes `text` to `path` for its owner only, in the place of what was there. Whole or not at all: who loses power
+/// meanwhile finds what was there before.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn keep(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory)?;
+    }
+    let mut half = path.as_os_str().to_owned();
+    half.push(".new");
+    // Left behind by a start that did not get further.
+    match std::fs::remove_file(&half) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&half)?;
+    io::Write::write_all(&mut file, text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&half, path)
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod keyless;
 mod lies;
 mod loss;
 mod page;
+mod page_host;
 mod page_meetings;
 mod panel;
 // Looks at each state for a while: for those who change the page.

@@ -25,16 +25,21 @@ const WATCHING: Duration = Duration::from_secs(3);
 const BAIT: &str = "9d41c7e06fb2583a";
 
 /// A meeting with a host's box, whose page is served at the box and on the network, and one guest.
-struct Meeting {
+pub(crate) struct Meeting {
     folder: tempfile::TempDir,
     _server: Server,
-    device: Appliance,
-    guest: Appliance,
+    pub(crate) device: Appliance,
+    pub(crate) guest: Appliance,
     guest_link: PathBuf,
 }
 
 impl Meeting {
     fn announced_off(room: &str) -> Self {
+        Self::with(room, &[])
+    }
+
+    /// Announced as off; the box has more options.
+    pub(crate) fn with(room: &str, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let links = folder.path().join("meeting");
         let (host_link, guest_link) = new_meeting(&links, room, &["--announce-off"]);
@@ -44,6 +49,7 @@ impl Meeting {
             .environment("XDG_STATE_HOME", state.to_str().unwrap())
             .with(["--name", "Board room", "--panel-page", "127.0.0.1:0"])
             .with(["--panel-network", "127.0.0.1:0"])
+            .with(more)
             .join(&server, room);
         let guest = member("guest", BAIT, &guest_link).join(&server, room);
         Self {
@@ -60,7 +66,7 @@ impl Meeting {
     }
 
     /// The page at the box, and the one on the network, which stands on loopback for the test.
-    fn pages(&self) -> (String, String) {
+    pub(crate) fn pages(&self) -> (String, String) {
         let here = self.device.wait_for("page", SOON, |s| s.page.clone());
         let there = self
             .device
@@ -74,7 +80,7 @@ fn member(command: &'static str, identity: &'static str, link: &Path) -> Start<'
 }
 
 /// Pairs the browser, which shows the page on the network, as a person does who sees both.
-fn pair(browser: &mut Browser, device: &Appliance) {
+pub(crate) fn pair(browser: &mut Browser, device: &Appliance) {
     browser.see("#stranger h1", "Pair this device", SOON);
     browser.tab_to("code-ask");
     let asked = Instant::now();

@@ -381,7 +381,7 @@ fn other_version() -> Failure {
 }
 
 /// A line from standard input, unseen if that is a terminal.
-fn typed(prompt: &str, what: &str) -> Result<Secret, Failure> {
+pub(super) fn typed(prompt: &str, what: &str) -> Result<Secret, Failure> {
     /// More than a passphrase or link has.
     const LONGEST: u64 = 4096;
     const CTRL_C: u8 = 3;

@@ -145,6 +145,7 @@ pub(super) struct PanelPageTable {
     pub(super) names: Vec<Spanned<String>>,
     pub(super) certificate_file: Given<String>,
     pub(super) key_file: Given<String>,
+    pub(super) password_file: Given<String>,
 }
 
 #[derive(Default, Deserialize)]

@@ -103,6 +103,9 @@ pub struct Overrides {
     /// Where the page is served over TLS for paired devices, like 0.0.0.0:8443, or none
     #[arg(long, value_name = "ADDRESS", help_heading = "Other")]
     pub panel_network: Option<Network>,
+    /// File (mode 0600) that `roomseal page-password` wrote, for the page on the network
+    #[arg(long, value_name = "FILE", help_heading = "Other")]
+    pub panel_password_file: Option<String>,
     /// error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", help_heading = "Other")]
     pub log_level: Option<tracing::Level>,

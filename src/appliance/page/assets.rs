@@ -31,6 +31,7 @@ const ASSETS: &[(&str, Asset)] = &[
     ("/chat.js", asset!(SCRIPT, "chat.js")),
     ("/connection.js", asset!(SCRIPT, "connection.js")),
     ("/draw.js", asset!(SCRIPT, "draw.js")),
+    ("/host.js", asset!(SCRIPT, "host.js")),
     ("/invitation.js", asset!(SCRIPT, "invitation.js")),
     ("/meetings.js", asset!(SCRIPT, "meetings.js")),
     ("/page.js", asset!(SCRIPT, "page.js")),

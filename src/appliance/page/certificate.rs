@@ -4,10 +4,8 @@
 //! A self-made certificate is believed by nobody's browser. What makes it good is its SHA-256, which the box shows and a
 //! person compares once. So it is made once and kept: key and certificate in one file, for its owner only.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io;
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -102,7 +100,7 @@ impl Identity {
                 path: path.clone(),
                 source,
             };
-            keep(&path, &made(names)?).map_err(unkept)?;
+            secret::keep(&path, &made(names)?).map_err(unkept)?;
         }
         let kept = secret::read(&path.display().to_string(), Path::new("."))?;
         Self::of(kept.expose(), kept.expose()).map_err(|problem| CertificateError::Broken {
@@ -177,27 +175,6 @@ fn made(names: &[String]) -> Result<Zeroizing<String>, rcgen::Error> {
     let certificate = wanted.self_signed(&key)?;
     let secret = Zeroizing::new(key.serialize_pem());
     Ok(Zeroizing::new(format!("{}{}", *secret, certificate.pem())))
-}
-
-/// Whole or not at all: a box that loses power meanwhile makes another at its next start.
-fn keep(path: &Path, pem: &str) -> io::Result<()> {
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory)?;
-    }
-    let half = path.with_extension("new");
-    // Left behind by a start that did not get further.
-    match std::fs::remove_file(&half) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&half)?;
-    file.write_all(pem.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&half, path)
 }
 
 /// `AB:CD:…`, as browsers and openssl show it.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The devices that are paired: each holds a cookie, and the box holds its hash.
+//! The devices that were let in: each holds a cookie, and the box holds its hash.
 //!
 //! Nothing of it is written to disk: whoever starts the box anew pairs anew.
 
@@ -10,6 +10,9 @@ use subtle::ConstantTimeEq;
 
 /// How long a device stays paired.
 pub(super) const LIFE: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// How long somebody is signed in as host: a telephone that lies about is to be no host for a day.
+const HOST_LIFE: Duration = Duration::from_secs(60 * 60);
 
 /// Devices at a time; one more makes the oldest pair again.
 const MOST: usize = 16;
@@ -27,6 +30,26 @@ pub(super) struct Passes(Vec<Issued>);
 struct Issued {
     hash: [u8; 32],
     until: Duration,
+    by: By,
+    host_until: Option<Duration>,
+}
+
+/// What let a device in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// The code that the box showed: somebody has stood in front of it.
+    Code,
+    /// The password of the page.
+    Password,
+}
+
+/// What a device is for this box.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// What let it in.
+    pub(super) by: By,
+    /// Somebody is signed in as host there.
+    pub(super) host: bool,
 }
 
 impl Pass {
@@ -73,7 +96,7 @@ impl Pass {
 
 impl Passes {
     /// Takes note of a pass that is handed out at `now`.
-    pub(super) fn issue(&mut self, pass: &Pass, now: Duration) {
+    pub(super) fn issue(&mut self, pass: &Pass, by: By, now: Duration) {
         self.0.retain(|issued| now < issued.until);
         if self.0.len() >= MOST {
             self.0.remove(0);
@@ -81,15 +104,30 @@ impl Passes {
         self.0.push(Issued {
             hash: pass.hash("pass"),
             until: now + LIFE,
+            by,
+            host_until: None,
         });
     }
 
-    /// Whether `pass` is good at `now`.
-    pub(super) fn is_good(&self, pass: &Pass, now: Duration) -> bool {
+    /// What the device with `pass` is at `now`; `None`: nobody that is known.
+    pub(super) fn standing(&self, pass: &Pass, now: Duration) -> Option<Standing> {
         let hash = pass.hash("pass");
-        self.0
-            .iter()
-            .any(|issued| now < issued.until && bool::from(issued.hash.ct_eq(&hash)))
+        let mut issued = self.0.iter();
+        let known = issued.find(|one| now < one.until && bool::from(one.hash.ct_eq(&hash)))?;
+        Some(Standing {
+            by: known.by,
+            host: known.host_until.is_some_and(|until| now < until),
+        })
+    }
+
+    /// Somebody signed in as host there. Only a device that was at the box can be a host's.
+    pub(super) fn sign_in(&mut self, pass: &Pass, now: Duration) {
+        let hash = pass.hash("pass");
+        for issued in &mut self.0 {
+            if issued.by == By::Code && bool::from(issued.hash.ct_eq(&hash)) {
+                issued.host_until = Some(now + HOST_LIFE);
+            }
+        }
     }
 
     /// Takes a pass back.
@@ -109,33 +147,60 @@ mod tests {
         Pass::of([number; 32])
     }
 
+    fn is_good(passes: &Passes, pass: &Pass, now: Duration) -> bool {
+        passes.standing(pass, now).is_some()
+    }
+
+    #[test]
+    fn only_a_device_that_was_paired_by_a_code_becomes_a_hosts_and_for_an_hour() {
+        let mut passes = Passes::default();
+        passes.issue(&pass(1), By::Code, NOW);
+        passes.issue(&pass(2), By::Password, NOW);
+        let is_host = |passes: &Passes, number, now| {
+            let standing = passes.standing(&pass(number), now);
+            standing.map(|standing| standing.host)
+        };
+        assert_eq!(is_host(&passes, 1, NOW), Some(false));
+        for number in [1, 2, 3] {
+            passes.sign_in(&pass(number), NOW);
+        }
+        assert_eq!(is_host(&passes, 1, NOW), Some(true));
+        assert_eq!(is_host(&passes, 2, NOW), Some(false));
+        assert_eq!(is_host(&passes, 3, NOW), None);
+        assert_eq!(is_host(&passes, 1, NOW + HOST_LIFE), Some(false));
+    }
+
     #[test]
     fn a_pass_is_good_until_it_is_old_or_taken_back() {
         let mut passes = Passes::default();
-        passes.issue(&pass(1), NOW);
-        passes.issue(&pass(2), NOW);
-        assert!(passes.is_good(&pass(1), NOW + LIFE - Duration::from_millis(1)));
-        assert!(!passes.is_good(&pass(1), NOW + LIFE));
-        assert!(!passes.is_good(&pass(3), NOW));
+        passes.issue(&pass(1), By::Code, NOW);
+        passes.issue(&pass(2), By::Password, NOW);
+        assert!(is_good(
+            &passes,
+            &pass(1),
+            NOW + LIFE - Duration::from_millis(1)
+        ));
+        assert!(!is_good(&passes, &pass(1), NOW + LIFE));
+        assert!(!is_good(&passes, &pass(3), NOW));
         passes.revoke(&pass(1));
-        assert!(!passes.is_good(&pass(1), NOW));
-        assert!(passes.is_good(&pass(2), NOW));
+        assert!(!is_good(&passes, &pass(1), NOW));
+        assert!(is_good(&passes, &pass(2), NOW));
     }
 
     #[test]
     fn one_device_too_many_makes_the_oldest_pair_again() {
         let mut passes = Passes::default();
         for number in 0..=16 {
-            passes.issue(&pass(number), NOW);
+            passes.issue(&pass(number), By::Code, NOW);
         }
-        assert!(!passes.is_good(&pass(0), NOW));
-        assert!(passes.is_good(&pass(1), NOW) && passes.is_good(&pass(16), NOW));
+        assert!(!is_good(&passes, &pass(0), NOW));
+        assert!(is_good(&passes, &pass(1), NOW) && is_good(&passes, &pass(16), NOW));
     }
 
     #[test]
     fn the_box_keeps_nothing_that_opens_it() {
         let mut passes = Passes::default();
-        passes.issue(&pass(1), NOW);
+        passes.issue(&pass(1), By::Code, NOW);
         let kept = hex::encode(passes.0[0].hash);
         assert_ne!(kept, pass(1).0);
         assert_ne!(kept, pass(1).token());

@@ -17,10 +17,11 @@ use zeroize::Zeroizing;
 
 use super::answer::{self, Body};
 use super::gate::Gate;
-use super::passes::Pass;
-use super::state::{self, Place};
+use super::passes::{By, Pass, Standing};
+use super::state::{self, Place, SignIn};
 use super::{READING, assets, invitation};
-use crate::control::{Control, Origin, Reply, Spoken};
+use crate::control::{Control, Origin, Reply, Spoken, SpokenSecret};
+use crate::password::PagePassword;
 use crate::status::Publisher;
 
 /// A line of chat, written in escapes, is the longest wish.
@@ -70,6 +71,8 @@ struct Caller {
 struct Session<'a> {
     /// Without it, the page has to be paired.
     token: Option<&'a str>,
+    /// Whether it can also be let in by a password.
+    password: bool,
 }
 
 /// What a device types to be paired.
@@ -77,6 +80,26 @@ struct Session<'a> {
 #[serde(deny_unknown_fields)]
 struct Typed {
     code: String,
+}
+
+/// The same, of who knows the password.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Known {
+    password: SpokenSecret,
+}
+
+impl Gate {
+    /// Where the page of a device is, and what it can become there.
+    fn place(&self, pass: &Pass) -> Option<Place> {
+        let Standing { by, host } = self.standing(pass)?;
+        Some(Place::Network(match (host, self.has_password(), by) {
+            (true, ..) => SignIn::Done,
+            (false, false, _) => SignIn::No,
+            (false, true, By::Code) => SignIn::Offered,
+            (false, true, By::Password) => SignIn::TakesCode,
+        }))
+    }
 }
 
 impl Desk {
@@ -100,14 +123,15 @@ impl Desk {
         ))
     }
 
-    /// For paired devices.
+    /// For paired devices, and for who knows the password.
     pub(super) fn on_the_network(
         address: SocketAddr,
         names: Vec<String>,
+        password: Option<PagePassword>,
         publisher: Publisher,
         control: Control,
     ) -> Self {
-        let gate = Arc::new(Gate::new(publisher.clone()));
+        let gate = Arc::new(Gate::new(publisher.clone(), password));
         Self::behind(Door::Network { gate, names }, address, publisher, control)
     }
 
@@ -164,9 +188,13 @@ impl Desk {
                 pass: None,
             }),
             Door::Network { gate, .. } => {
-                let pass = gate.admits(head)?;
+                let (pass, standing) = gate.admits(head)?;
                 Some(Caller {
-                    origin: Origin::Paired,
+                    origin: if standing.host {
+                        Origin::Host
+                    } else {
+                        Origin::Paired
+                    },
                     token: pass.token(),
                     pass: Some(pass),
                 })
@@ -174,17 +202,18 @@ impl Desk {
         }
     }
 
-    fn place(&self) -> Place {
-        match self.door {
-            Door::Box { .. } => Place::Box,
-            Door::Network { .. } => Place::Network,
+    /// Where the page is that `pass` belongs to; `None`: that device is not paired any more.
+    fn place(&self, pass: Option<&Pass>) -> Option<Place> {
+        match &self.door {
+            Door::Box { .. } => Some(Place::Box),
+            Door::Network { gate, .. } => gate.place(pass?),
         }
     }
 }
 
 /// Answers one request that reached the address `local` of this machine.
 pub(super) async fn answer(
-    desk: &Desk,
+    desk: &Arc<Desk>,
     local: IpAddr,
     request: Request<Incoming>,
 ) -> Response<Body> {
@@ -199,7 +228,11 @@ pub(super) async fn answer(
     match (&head.method, head.uri.path()) {
         (&Method::GET, "/api/session") => {
             let token = caller.as_ref().map(|caller| caller.token.as_str());
-            answer::json(StatusCode::OK, &Session { token })
+            let password = match &desk.door {
+                Door::Box { .. } => false,
+                Door::Network { gate, .. } => gate.has_password(),
+            };
+            answer::json(StatusCode::OK, &Session { token, password })
         }
         (&Method::GET, "/api/state" | "/api/events") | (&Method::POST, _) => {
             match (caller, &desk.door) {
@@ -220,7 +253,7 @@ pub(super) async fn answer(
 
 /// What the page asks of the box.
 async fn paired(
-    desk: &Desk,
+    desk: &Arc<Desk>,
     head: &Parts,
     host: &str,
     body: Incoming,
@@ -230,8 +263,11 @@ async fn paired(
         return match head.uri.path() {
             "/api/events" => events(desk, caller.pass),
             _ => {
+                let Some(place) = desk.place(caller.pass.as_ref()) else {
+                    return not_paired();
+                };
                 let fresh = desk.publisher.renewals().is_fresh();
-                let state = state::of(&desk.publisher.watch().borrow(), fresh, desk.place());
+                let state = state::of(&desk.publisher.watch().borrow(), fresh, place);
                 answer::json(StatusCode::OK, &state)
             }
         };
@@ -246,6 +282,18 @@ async fn paired(
             StatusCode::FORBIDDEN,
             "the invitation holds the key of the meeting, so it is shown at the box only",
         ),
+        ("/api/sign-in", Door::Network { gate, .. }) => {
+            let known = match read(body).await {
+                Ok(bytes) => serde_json::from_slice::<Known>(&bytes),
+                Err(refusal) => return refusal,
+            };
+            match (known, &caller.pass) {
+                (Ok(known), Some(pass)) => {
+                    answer::json(StatusCode::OK, &gate.sign_in(pass, known.password).await)
+                }
+                _ => answer::text(StatusCode::BAD_REQUEST, "not understood"),
+            }
+        }
         ("/api/part", Door::Network { gate, .. }) => {
             if let Some(pass) = &caller.pass {
                 gate.part(pass);
@@ -257,7 +305,7 @@ async fn paired(
     }
 }
 
-/// What a device may ask before it is paired: to be paired.
+/// What a device may ask before it is paired: to be paired, or let in.
 async fn unpaired(
     desk: &Desk,
     gate: &Gate,
@@ -275,16 +323,33 @@ async fn unpaired(
                 Ok(bytes) => serde_json::from_slice::<Typed>(&bytes),
                 Err(refusal) => return refusal,
             };
-            match typed.map(|typed| gate.pair(&typed.code)) {
-                Ok(Ok(pass)) => {
-                    let done = Reply::Done("this device is paired".to_owned());
-                    answer::with_cookie(answer::json(StatusCode::OK, &done), &pass.cookie())
-                }
-                Ok(Err(reply)) => answer::json(StatusCode::OK, &reply),
+            match typed {
+                Ok(typed) => admitted(gate.pair(&typed.code)),
+                Err(_) => answer::text(StatusCode::BAD_REQUEST, "not understood"),
+            }
+        }
+        "/api/password" => {
+            let known = match read(body).await {
+                Ok(bytes) => serde_json::from_slice::<Known>(&bytes),
+                Err(refusal) => return refusal,
+            };
+            match known {
+                Ok(known) => admitted(gate.enter(known.password).await),
                 Err(_) => answer::text(StatusCode::BAD_REQUEST, "not understood"),
             }
         }
         _ => not_paired(),
+    }
+}
+
+/// Hands out the pass of a device that was let in, or says why it was not.
+fn admitted(pass: Result<Pass, Reply>) -> Response<Body> {
+    match pass {
+        Ok(pass) => {
+            let done = Reply::Done("this device is paired".to_owned());
+            answer::with_cookie(answer::json(StatusCode::OK, &done), &pass.cookie())
+        }
+        Err(reply) => answer::json(StatusCode::OK, &reply),
     }
 }
 
@@ -369,7 +434,7 @@ fn invite(desk: &Desk) -> Response<Body> {
 }
 
 /// The state now, and after every change; ends when the device is not paired any more.
-fn events(desk: &Desk, pass: Option<Pass>) -> Response<Body> {
+fn events(desk: &Arc<Desk>, pass: Option<Pass>) -> Response<Body> {
     let Ok(seat) = Arc::clone(&desk.watching).try_acquire_owned() else {
         return answer::text(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -377,20 +442,12 @@ fn events(desk: &Desk, pass: Option<Pass>) -> Response<Body> {
         );
     };
     let (mut sender, channel) = Channel::new(1);
-    let gate = match &desk.door {
-        Door::Box { .. } => None,
-        Door::Network { gate, .. } => Some(Arc::clone(gate)),
-    };
     let mut status = desk.publisher.watch();
     let renewals = desk.publisher.renewals();
-    let place = desk.place();
+    let desk = Arc::clone(desk);
     tokio::spawn(async move {
         let _seat = seat;
-        let admitted = || match (&gate, &pass) {
-            (Some(gate), Some(pass)) => gate.is_good(pass),
-            (gate, _) => gate.is_none(),
-        };
-        while admitted() {
+        while let Some(place) = desk.place(pass.as_ref()) {
             let fresh = renewals.is_fresh();
             let state = state::of(&status.borrow_and_update(), fresh, place);
             let Ok(state) = serde_json::to_string(&state) else {
@@ -402,7 +459,8 @@ fn events(desk: &Desk, pass: Option<Pass>) -> Response<Body> {
                 return;
             }
             tokio::time::sleep(EVERY).await;
-            while admitted() {
+            // Somebody signing in, or out, is a change as well.
+            while desk.place(pass.as_ref()) == Some(place) {
                 match tokio::time::timeout(ALIVE, status.changed()).await {
                     Ok(Ok(())) => break,
                     Ok(Err(_)) => return,

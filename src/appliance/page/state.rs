@@ -11,20 +11,35 @@ use crate::status::{
 };
 
 /// Where the page is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// On the box itself.
     Box,
-    /// On a paired device.
-    Network,
+    /// On a device that was let in.
+    Network(SignIn),
+}
+
+/// Whether somebody is signed in as host on a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum SignIn {
+    /// This box has no password, so nobody can.
+    No,
+    /// With the password.
+    Offered,
+    /// The device came by the password; it has to be paired by a code first.
+    TakesCode,
+    /// Somebody is.
+    Done,
 }
 
 /// What is drawn. `src/web/panel/words.js` has the same in its types.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct State {
-    place: Place,
+    place: &'static str,
+    /// Only on the network.
+    sign_in: Option<SignIn>,
     name: String,
     version: String,
     room: String,
@@ -87,6 +102,8 @@ struct Offers {
     join: bool,
     /// End the meeting for everybody.
     end: bool,
+    /// Turn encryption off, which elsewhere takes the button of the box.
+    off: bool,
 }
 
 /// Where the box is.
@@ -115,8 +132,20 @@ pub(super) fn of(status: &Status, fresh: bool, place: Place) -> State {
             Where::OnTheWay
         }
     };
+    let sign_in = match place {
+        Place::Box => None,
+        Place::Network(sign_in) => Some(sign_in),
+    };
+    let encryption = (connection == Where::Inside)
+        .then(|| encryption(status))
+        .flatten();
+    let is_host = sign_in == Some(SignIn::Done);
     State {
-        place,
+        place: match place {
+            Place::Box => "box",
+            Place::Network(_) => "network",
+        },
+        sign_in,
         name: status.name.clone(),
         version: status.version.clone(),
         room: status.room.clone(),
@@ -128,14 +157,19 @@ pub(super) fn of(status: &Status, fresh: bool, place: Place) -> State {
         offers: Offers {
             start: connection == Where::Outside && status.makes_meetings,
             join: connection == Where::Outside && !status.room.is_empty(),
-            end: connection == Where::Inside && status.ends_meeting && place == Place::Box,
+            end: connection == Where::Inside
+                && status.ends_meeting
+                && (place == Place::Box || is_host),
+            off: is_host
+                && status.ending.is_none()
+                && encryption
+                    .as_ref()
+                    .is_some_and(|e| e.ours && e.on == Some(true)),
         },
         lamp: lamp(&shield),
         shield,
         hosted: status.hosted,
-        encryption: (connection == Where::Inside)
-            .then(|| encryption(status))
-            .flatten(),
+        encryption,
         ending: status.ending.clone(),
         asks: status.asks.clone(),
         key_model: status.key_model.clone(),
@@ -148,11 +182,11 @@ pub(super) fn of(status: &Status, fresh: bool, place: Place) -> State {
         recording: status.recording.is_some(),
         pairing_code: match place {
             Place::Box => status.pairing_code.clone(),
-            Place::Network => None,
+            Place::Network(_) => None,
         },
         network_page: match place {
             Place::Box => status.network_page.clone(),
-            Place::Network => None,
+            Place::Network(_) => None,
         },
     }
 }

@@ -45,7 +45,7 @@ impl Invitation {
 impl Session<'_> {
     /// Shows the code for guests on the box's own screen, and nowhere else.
     pub(super) fn invite(&mut self, shown: bool, origin: Origin) -> Reply {
-        if origin == Origin::Paired {
+        if origin.is_remote() {
             return Reply::Denied(
                 "the code has the key in it: it is shown to who is at the box".into(),
             );

@@ -95,7 +95,7 @@ pub(super) fn medium(kind: MediaKind) -> Medium {
 /// Why what `before` muted stays muted although `by` wants it open.
 fn keeps(before: By, by: By) -> Option<&'static str> {
     match (before, by) {
-        (By::Person(Origin::Box), By::Person(Origin::Paired)) => {
+        (By::Person(Origin::Box), By::Person(by)) if by.is_remote() => {
             Some("it was muted at the box, and is opened there: press the mute button on the box")
         }
         (By::Person(_), By::Service) => Some("a person muted it here"),

@@ -36,11 +36,15 @@ impl Session<'_> {
             Command::E2ee { on: true } => (self.turn_on(origin), Next::Stay),
             // Off is never one press: asked for in words, it is as long a thought as the hold of a button.
             Command::E2ee { on: false } | Command::Hold => (
-                self.press(MeetingEvent::Hold(presser(origin)), "off is announced"),
+                self.press(
+                    MeetingEvent::Hold(presser(origin)),
+                    "off is announced",
+                    origin,
+                ),
                 Next::Stay,
             ),
             Command::Press => (
-                self.press(MeetingEvent::Press(presser(origin)), "pressed"),
+                self.press(MeetingEvent::Press(presser(origin)), "pressed", origin),
                 Next::Stay,
             ),
             Command::End => {
@@ -108,7 +112,9 @@ impl Session<'_> {
     /// Ends the meeting for everybody; the service's word that it has ended takes this box out, too.
     fn end(&self, order: Order) {
         let refused = if order.origin == Origin::Paired {
-            Some(Reply::Denied("this is for somebody at the box".to_owned()))
+            Some(Reply::Denied(
+                "this is for a host who is signed in, or for somebody at the box".to_owned(),
+            ))
         } else if !self.decides_its_end() {
             Some(Reply::Denied(
                 "only a host ends the meeting for everybody; `roomseal leave` leaves it".to_owned(),
@@ -162,11 +168,15 @@ impl Session<'_> {
         if self.room.is_on() && !is_ending {
             return Reply::Done("encryption is on already".into());
         }
-        self.press(MeetingEvent::Press(presser(origin)), "encryption goes on")
+        let done = match is_ending {
+            true => "encryption stays on",
+            false => "encryption goes on",
+        };
+        self.press(MeetingEvent::Press(presser(origin)), done, origin)
     }
 
     /// The button, wherever it was pressed.
-    fn press(&mut self, event: MeetingEvent, done: &str) -> Reply {
+    fn press(&mut self, event: MeetingEvent, done: &str, origin: Origin) -> Reply {
         let now = self.now();
         let actions = self.room.handle(event, now);
         let denied = actions.iter().find_map(|action| match action {
@@ -176,7 +186,13 @@ impl Session<'_> {
         self.act(actions);
         match denied {
             Some(why) => Reply::Denied(why.into()),
-            None => Reply::Done(done.into()),
+            None => {
+                // Everybody in the room has seen who pressed the button, and nobody who pressed elsewhere.
+                if origin != Origin::Box {
+                    self.status.happened(&format!("{done}, {}", origin.words()));
+                }
+                Reply::Done(done.into())
+            }
         }
     }
 
@@ -225,6 +241,7 @@ impl Session<'_> {
 fn presser(origin: Origin) -> Presser {
     match origin {
         Origin::Box => Presser::Box,
+        Origin::Host => Presser::NetworkHost,
         Origin::CommandLine | Origin::LocalPage | Origin::Paired => Presser::NetworkPaired,
     }
 }

@@ -14,11 +14,13 @@ const AGAIN = 1000;
 /** What proves that a wish comes from this page; `undefined` until the box was asked. @type {string | undefined} */
 let token;
 
+/** @typedef {{token: string | null, password: boolean}} Session */
+
 /**
- * Calls `heard` with every state, with `null` when the box is silent, and `locked` when this device is not paired with it;
- * then nothing is heard until the function that this returns is called.
+ * Calls `heard` with every state, with `null` when the box is silent, and `locked` when this device is not paired with it,
+ * with whether there is a password; then nothing is heard until the function that this returns is called.
  * @param {(state: State | null) => void} heard
- * @param {() => void} locked
+ * @param {(password: boolean) => void} locked
  * @returns {() => void}
  */
 export function listen(heard, locked) {
@@ -40,12 +42,14 @@ export function listen(heard, locked) {
   const open = async () => {
     clearTimeout(alarm);
     line?.close();
+    let known;
     try {
-      token = await session();
+      known = await session();
     } catch {
       return later();
     }
-    if (token === undefined) return locked();
+    token = known.token ?? undefined;
+    if (token === undefined) return locked(known.password);
     const fresh = new EventSource('/api/events');
     line = fresh;
     fresh.addEventListener('message', (event) => {
@@ -77,6 +81,16 @@ export async function askForCode() {
 /** Pairs this device. @param {string} code @returns {Promise<Reply>} */
 export async function pair(code) {
   return reply('/api/pair', { code });
+}
+
+/** Lets this device in. @param {string} password @returns {Promise<Reply>} */
+export async function enter(password) {
+  return reply('/api/password', { password });
+}
+
+/** Signs its user in as host of the box. @param {string} password @returns {Promise<Reply>} */
+export async function signIn(password) {
+  return reply('/api/sign-in', { password });
 }
 
 /** This device does not want to be paired any more. @returns {Promise<Reply>} */
@@ -114,15 +128,15 @@ async function post(path, body) {
   const response = await send();
   if (response.status !== 403) return response;
   // The token changes when the box starts anew.
-  token = await session();
+  token = (await session()).token ?? undefined;
   return send();
 }
 
-/** @returns {Promise<string | undefined>} */
+/** @returns {Promise<Session>} */
 async function session() {
   const response = await fetch('/api/session');
   if (!response.ok) throw new Error('the box does not know this page');
-  return (await response.json()).token ?? undefined;
+  return response.json();
 }
 
 /** @returns {Reply} */

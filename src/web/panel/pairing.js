@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// A device on the network that is not paired yet: it asks for a code, and types what the box shows.
+// A device on the network that is not paired yet: it asks for a code and types what the box shows, or its password.
 
-import { askForCode, pair, part as leave } from './connection.js';
+import { askForCode, enter, pair, part as leave } from './connection.js';
 import { part } from './page.js';
 import { said } from './words.js';
 
@@ -11,19 +11,30 @@ import { said } from './words.js';
 const code = part('code', HTMLInputElement);
 const form = part('code-form', HTMLFormElement);
 const reply = part('code-reply', HTMLElement);
+const passwordForm = part('password-form', HTMLFormElement);
+const password = part('password', HTMLInputElement);
+const passwordReply = part('password-reply', HTMLElement);
 const forget = part('part', HTMLButtonElement);
 
 /** Calls `again` when this device was paired, or is not any more. @param {() => void} again */
 export function minded(again) {
   part('code-ask', HTMLButtonElement).addEventListener('click', async () => {
-    if (say(await askForCode())) code.focus();
+    if (say(reply, await askForCode())) code.focus();
   });
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     const typed = code.value;
     form.reset();
-    if (!say(await pair(typed))) return code.focus();
+    if (!say(reply, await pair(typed))) return code.focus();
     reply.textContent = '';
+    again();
+  });
+  passwordForm.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const typed = password.value;
+    passwordForm.reset();
+    if (!say(passwordReply, await enter(typed))) return password.focus();
+    passwordReply.textContent = '';
     again();
   });
   forget.addEventListener('click', async () => {
@@ -32,8 +43,13 @@ export function minded(again) {
   });
 }
 
-/** Shows the one thing or the other: the panel, or how to be paired. @param {boolean} isStranger */
-export function drawStranger(isStranger) {
+/**
+ * Shows the one thing or the other: the panel, or how to be paired.
+ * @param {boolean} isStranger
+ * @param {boolean} [hasPassword]
+ */
+export function drawStranger(isStranger, hasPassword = false) {
+  passwordForm.hidden = !hasPassword;
   part('stranger', HTMLElement).hidden = !isStranger;
   part('panel', HTMLElement).hidden = isStranger;
   if (isStranger) document.title = 'Pair this device · Roomseal';
@@ -47,10 +63,10 @@ export function drawPairing(state) {
   part('pairing-code', HTMLElement).textContent = shown;
 }
 
-/** @param {Reply} what */
-function say(what) {
+/** @param {HTMLElement} place @param {Reply} what */
+function say(place, what) {
   const { text, good } = said(what);
-  reply.textContent = text;
-  reply.dataset.tone = good ? 'good' : 'bad';
+  place.textContent = text;
+  place.dataset.tone = good ? 'good' : 'bad';
   return good;
 }

@@ -4,6 +4,7 @@
 import { drawChat } from './chat.js';
 import { ask, listen } from './connection.js';
 import { drawLamp, drawShield, drawState } from './draw.js';
+import { drawHost, host } from './host.js';
 import { drawInvitation } from './invitation.js';
 import { drawMeetings, meetings } from './meetings.js';
 import { label, part, write } from './page.js';
@@ -44,10 +45,10 @@ const listenAgain = listen(
     drawPairing(heard);
     drawButtons();
   },
-  () => {
+  (password) => {
     state = null;
-    document.body.dataset.state = 'dark';
-    drawStranger(true);
+    drawShield(SILENT, 'This device is not paired');
+    drawStranger(true, password);
     write('connection', 'this device is not paired');
     drawPairing(null);
   },
@@ -58,6 +59,7 @@ buttons.encrypt.addEventListener('click', () => wish({ do: 'e2ee', to: 'on' }));
 buttons.microphone.addEventListener('click', () => mute('microphone'));
 buttons.camera.addEventListener('click', () => mute('camera'));
 meetings(wish);
+host(wish);
 keyForm.addEventListener('submit', (event) => {
   event.preventDefault();
   const typed = key.value;
@@ -85,6 +87,7 @@ function drawButtons() {
   drawMute('microphone', 'Mute', 'Muted');
   drawMute('camera', 'Camera off', 'Camera is off');
   drawMeetings(state);
+  drawHost(state);
   drawSure(state);
   const offer = encryptOffer(state);
   buttons.encrypt.hidden = offer.button === '';

@@ -11,10 +11,10 @@
  * @typedef {{on: boolean | null, ours: boolean, 'for-all': boolean}} Encryption
  * @typedef {{at: number, from: string, text: string, sealed: boolean, own: boolean}} ChatLine
  * @typedef {{
- *   'place': 'box' | 'network',
+ *   'place': 'box' | 'network', 'sign-in': 'no' | 'offered' | 'takes-code' | 'done' | null,
  *   'name': string, 'version': string, 'room': string, 'service': string, 'identity': string, 'insecure-lan': boolean,
  *   'connection': 'inside' | 'outside' | 'on-the-way', 'connection-text': string,
- *   'offers': {start: boolean, join: boolean, end: boolean},
+ *   'offers': {start: boolean, join: boolean, end: boolean, off: boolean},
  *   'shield': Shield, 'lamp': Lamp, 'hosted': boolean, 'encryption': Encryption | null, 'ending': {by: string, seconds: number} | null,
  *   'asks': {what: 'passphrase' | 'link' | 'link-or-passphrase' | 'key', text: string} | null, 'key-model': string,
  *   'sending': string, 'local-tracks': LocalTrack[], 'participants': Participant[], 'chat': ChatLine[],
@@ -148,6 +148,7 @@ export function encryptOffer(state) {
   }
   if (!encryption.ours) return { button: '', note: 'A host turns encryption on and off.' };
   const whose = encryption['for-all'] ? '' : ' In this room it is decided for what this box sends and plays.';
+  if (encryption.on && state.offers.off) return { button: '', note: whose.trim() };
   if (encryption.on) {
     return { button: '', note: `To turn encryption off, hold the button of the box for 2 seconds.${whose}` };
   }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The front-panel page: where it listens, and what it shows on the network.
 
-use super::{Origin, Text, located, pick};
+use super::{Origin, Text, located, option, pick};
 use crate::config::file::PanelPageTable;
 use crate::config::{CertificateFiles, ConfigError, Listen, Network, Overrides, PanelPage};
+use crate::password::PagePassword;
 
 impl Text<'_> {
     pub(super) fn panel_page(
@@ -51,12 +52,22 @@ impl Text<'_> {
                 );
             }
         };
+        let password = option(&over.panel_password_file, "--panel-password-file")
+            .or_else(|| located(file.password_file));
+        let password = match password {
+            Some((reference, origin)) => {
+                let hash = self.secret(&reference, &origin)?;
+                Some(self.told(&origin, PagePassword::parse(self.text_of(&hash, &origin)?))?)
+            }
+            None => None,
+        };
         Ok(PanelPage {
             listen,
             required: !matches!(origin, Origin::Default),
             network,
             names,
             certificate,
+            password,
         })
     }
 }

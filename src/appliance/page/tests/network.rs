@@ -25,6 +25,11 @@ struct Device {
 
 impl Guarded {
     async fn new() -> Self {
+        Self::with(None).await
+    }
+
+    async fn with(password: Option<&str>) -> Self {
+        let password = password.map(|words| PagePassword::new(words, [9; 16]).unwrap());
         let folder = tempfile::tempdir().unwrap();
         let names = vec!["box.local".to_owned()];
         let identity = Identity::own(Some(folder.path()), &names).unwrap();
@@ -42,7 +47,8 @@ impl Guarded {
         let address = "127.0.0.1:0".parse().unwrap();
         let page = Page::on_the_network(address, identity, names)
             .await
-            .unwrap();
+            .unwrap()
+            .with_password(password);
         let address = page.address;
         let serving = page.serve(publisher.clone(), obedient(), supervisor.stop());
         supervisor.task("page", serving);
@@ -101,7 +107,12 @@ impl Guarded {
         let typed = format!(r#"{{"code":"{code}"}}"#);
         let paired = self.of(&nobody, "POST /api/pair", &typed).await;
         assert!(paired.body.contains("done"), "{}", paired.body);
-        let line = paired
+        self.admitted(&paired).await
+    }
+
+    /// A device that got its cookie by this answer.
+    async fn admitted(&self, answer: &Answered) -> Device {
+        let line = answer
             .head
             .lines()
             .find(|line| line.starts_with("set-cookie: "));
@@ -137,7 +148,7 @@ async fn who_is_not_paired_gets_the_page_and_nothing_of_the_box() {
         );
     }
     let session = guarded.of(&nobody, "GET /api/session", "").await;
-    assert_eq!(session.body, r#"{"token":null}"#);
+    assert_eq!(session.body, r#"{"token":null,"password":false}"#);
     let stranger = Device {
         cookie: Some(format!("__Host-roomseal={}", "ab".repeat(32))),
         token: Some("cd".repeat(32)),
@@ -368,4 +379,133 @@ async fn one_machine_cannot_hold_all_places_and_who_speaks_no_tls_gets_no_answer
         Some(&21),
         "an alert of TLS, not a page: {plain:?}"
     );
+}
+
+const PASSWORD: &str = "correct horse";
+const KNOWN: &str = r#"{"password":"correct horse"}"#;
+const OFF: &str = r#"{"do":"e2ee","to":"off"}"#;
+
+#[tokio::test]
+async fn the_password_lets_a_device_in_and_makes_no_host_of_it() {
+    let guarded = Guarded::with(Some(PASSWORD)).await;
+    let nobody = Device::default();
+    let session = guarded.of(&nobody, "GET /api/session", "").await;
+    assert_eq!(session.body, r#"{"token":null,"password":true}"#);
+    for wrong in [
+        r#"{"password":"correct hors"}"#,
+        r#"{"password":""}"#,
+        r#"{"code":"correct horse"}"#,
+        "nonsense",
+    ] {
+        let refused = guarded.of(&nobody, "POST /api/password", wrong).await;
+        assert!(
+            !refused.head.contains("set-cookie"),
+            "{wrong}: {}",
+            refused.head
+        );
+    }
+    let entered = guarded.of(&nobody, "POST /api/password", KNOWN).await;
+    let device = guarded.admitted(&entered).await;
+    let state = guarded.of(&device, "GET /api/state", "").await;
+    assert!(
+        state.body.contains(r#""sign-in":"takes-code""#),
+        "{}",
+        state.body
+    );
+    let off = guarded.of(&device, "POST /api/wish", OFF).await;
+    assert!(off.body.contains("Paired E2ee"), "{}", off.body);
+    let refused = guarded.of(&device, "POST /api/sign-in", KNOWN).await;
+    assert!(refused.body.contains("denied"), "{}", refused.body);
+    let off = guarded.of(&device, "POST /api/wish", OFF).await;
+    assert!(off.body.contains("Paired E2ee"), "{}", off.body);
+}
+
+#[tokio::test]
+async fn who_was_paired_and_knows_the_password_is_a_host_and_nobody_else() {
+    let guarded = Guarded::with(Some(PASSWORD)).await;
+    let device = guarded.pair().await;
+    let state = guarded.of(&device, "GET /api/state", "").await;
+    assert!(
+        state.body.contains(r#""sign-in":"offered""#),
+        "{}",
+        state.body
+    );
+    let wrong = r#"{"password":"another one, wrong"}"#;
+    let refused = guarded.of(&device, "POST /api/sign-in", wrong).await;
+    assert!(
+        refused.body.contains("not the password"),
+        "{}",
+        refused.body
+    );
+    let off = guarded.of(&device, "POST /api/wish", OFF).await;
+    assert!(off.body.contains("Paired E2ee"), "{}", off.body);
+
+    let signed = guarded.of(&device, "POST /api/sign-in", KNOWN).await;
+    assert!(signed.body.contains("done"), "{}", signed.body);
+    let off = guarded.of(&device, "POST /api/wish", OFF).await;
+    assert!(off.body.contains("Host E2ee"), "{}", off.body);
+    let state = guarded.of(&device, "GET /api/state", "").await;
+    assert!(state.body.contains(r#""sign-in":"done""#), "{}", state.body);
+    // What holds the key stays at the box.
+    let invitation = guarded.of(&device, "POST /api/invitation", "{}").await;
+    assert_eq!(invitation.status, 403);
+
+    // Another device is as it was, and a page of somebody else signs nobody in.
+    let other = guarded.pair().await;
+    let off = guarded.of(&other, "POST /api/wish", OFF).await;
+    assert!(off.body.contains("Paired E2ee"), "{}", off.body);
+    let untold = Device {
+        cookie: other.cookie,
+        token: None,
+    };
+    let foreign = guarded.of(&untold, "POST /api/sign-in", KNOWN).await;
+    assert_eq!(foreign.status, 403);
+    let nobody = guarded
+        .of(&Device::default(), "POST /api/sign-in", KNOWN)
+        .await;
+    assert_eq!(nobody.status, 401);
+}
+
+#[tokio::test]
+async fn who_guesses_passwords_is_made_to_wait_and_keeps_no_paired_device_from_signing_in() {
+    let guarded = Guarded::with(Some(PASSWORD)).await;
+    let device = guarded.pair().await;
+    let nobody = Device::default();
+    let wrong = r#"{"password":"a guess, and wrong"}"#;
+    for _ in 0..5 {
+        let refused = guarded.of(&nobody, "POST /api/password", wrong).await;
+        assert!(
+            refused.body.contains("not the password"),
+            "{}",
+            refused.body
+        );
+    }
+    for typed in [wrong, KNOWN] {
+        let refused = guarded.of(&nobody, "POST /api/password", typed).await;
+        assert!(refused.body.contains("try again in"), "{}", refused.body);
+        assert!(!refused.head.contains("set-cookie"), "{}", refused.head);
+    }
+    let happened = guarded.publisher.watch().borrow().happenings.clone();
+    assert!(
+        happened
+            .iter()
+            .any(|one| one.text.contains("wrong passwords"))
+    );
+    let signed = guarded.of(&device, "POST /api/sign-in", KNOWN).await;
+    assert!(signed.body.contains("done"), "{}", signed.body);
+}
+
+#[tokio::test]
+async fn where_there_is_no_password_nobody_is_let_in_by_one() {
+    let guarded = Guarded::new().await;
+    let refused = guarded
+        .of(&Device::default(), "POST /api/password", KNOWN)
+        .await;
+    assert!(refused.body.contains("page-password"), "{}", refused.body);
+    assert!(!refused.head.contains("set-cookie"), "{}", refused.head);
+    let device = guarded.pair().await;
+    let refused = guarded.of(&device, "POST /api/sign-in", KNOWN).await;
+    assert!(refused.body.contains("page-password"), "{}", refused.body);
+    let state = guarded.of(&device, "GET /api/state", "").await;
+    assert!(state.body.contains(r#""sign-in":"no""#), "{}", state.body);
 }

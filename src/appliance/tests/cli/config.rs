@@ -61,6 +61,7 @@ fn every_key_of_the_sample_is_known() {
                 "#ca-file",
                 "#certificate-sha256",
                 "#link-file",
+                "#password-file",
             ]
             .iter()
             .any(|other| line.starts_with(other))
@@ -407,4 +408,33 @@ proptest! {
             prop_assert_eq!(shown.lines().count(), 1, "{}", shown);
         }
     }
+}
+
+#[test]
+fn a_password_of_the_page_is_kept_as_a_hash_that_is_for_its_owner_only() {
+    let place = sample();
+    let words = b"a password for this page\n";
+    let made = place.roomseal(&["page-password", "--out", "page.password"], words);
+    assert_eq!(made.code, 0, "{}", made.err);
+    let named = SAMPLE.replacen("#password-file", "password-file", 1);
+    assert_eq!(check(&place, &named).code, 0);
+    // Another takes its place.
+    let before = std::fs::read(place.path().join("page.password")).unwrap();
+    let again = place.roomseal(&["page-password", "--out", "page.password"], words);
+    assert_eq!(again.code, 0, "{}", again.err);
+    let after = std::fs::read(place.path().join("page.password")).unwrap();
+    assert_ne!(before, after, "the salt is not random");
+    for input in [
+        &b""[..],
+        b"short\n",
+        b"\xff\xfe\xff\xfe\xff\xfe\xff\xfe\xff\xfe\xff\xfe\n",
+    ] {
+        let refused = place.roomseal(&["page-password", "--out", "other"], input);
+        refused.refused(1, "");
+        assert!(!place.path().join("other").exists());
+    }
+    place.file("page.password", "a password for this page", 0o600);
+    check(&place, &named).refused(3, "roomseal page-password");
+    place.file("page.password", std::str::from_utf8(&after).unwrap(), 0o644);
+    check(&place, &named).refused(3, "chmod 600");
 }
