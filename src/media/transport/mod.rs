@@ -316,6 +316,11 @@ pub struct LocalTrackStats {
 pub struct ConnectionStats {
     /// The peer's certificate was checked and media may flow.
     pub verified: bool,
+    /// ICE has found a way to the peer, who need not be verified yet.
+    pub reached: bool,
+    /// Time since both sides agreed on a session, while it has not come to stand for the first time
+    /// (way found, transport keys agreed on, certificate checked); `None` before and afterwards.
+    pub awaited: Option<Duration>,
     /// Time since the last packet of the peer (media, feedback or data); `None` before the first.
     /// On a publisher that sends, and on a subscriber with tracks, more than two seconds means
     /// trouble; `webrtcbin` itself notices far later.

@@ -347,6 +347,7 @@ impl Control {
                 reason: reason.to_string(),
             })?;
         self.publisher.known = accepted.known;
+        self.shared.gate(Target::Publisher).negotiated();
         if let Some(Offer { tracks, .. }) = self.offered.take() {
             self.shared.emit(TransportEvent::Negotiated { tracks });
         }
@@ -388,6 +389,7 @@ impl Control {
             .set_local(WebRTCSDPType::Answer, &answer)
             .map_err(failed)?;
         sdp::send_inactive(&mut answer, &closed);
+        self.shared.gate(Target::Subscriber).negotiated();
         self.shared.emit(TransportEvent::LocalAnswer {
             sdp: answer.to_string(),
             id: offer.id,

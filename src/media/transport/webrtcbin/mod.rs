@@ -11,6 +11,7 @@ mod address;
 mod avc;
 mod control;
 mod data;
+mod flight;
 mod nice;
 mod peer;
 mod publish;

@@ -15,6 +15,11 @@ use gst::glib::{self, prelude::*, translate::ToGlibPtr};
 /// All sections are bundled, and `webrtcbin` numbers its streams from 1.
 const STREAM: c_uint = 1;
 
+/// `NICE_COMPONENT_STATE_CONNECTED`: there is a way to the peer.
+pub(super) const CONNECTED: u32 = 3;
+/// `NICE_COMPONENT_STATE_READY`: the best way to the peer was found.
+pub(super) const READY: u32 = 4;
+
 type RestartStream = unsafe extern "C" fn(*mut c_void, c_uint) -> c_int;
 type LocalCredentials =
     unsafe extern "C" fn(*mut c_void, c_uint, *mut *mut c_char, *mut *mut c_char) -> c_int;

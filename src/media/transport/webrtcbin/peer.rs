@@ -3,7 +3,7 @@
 //! One `webrtcbin` in its pipeline, and what is known of its peer.
 
 use std::{
-    sync::{Arc, mpsc},
+    sync::{Arc, atomic::Ordering, mpsc},
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use gst_webrtc::{
 use super::{
     WebRtcConfig,
     control::Command,
+    flight,
     nice::{self, Credentials},
     pipeline_error,
     shared::Shared,
@@ -93,6 +94,7 @@ impl Peer {
             candidates: 0,
         };
         peer.prepare_ice(config);
+        peer.watch_ice(shared);
         peer.connect_signals(shared);
         peer.watch_bus(shared);
         Ok(peer)
@@ -174,6 +176,22 @@ impl Peer {
         } else {
             self.set_ice_servers(&config.ice_servers);
         }
+    }
+
+    /// Notes whether there is a way to the peer. `webrtcbin`'s own `ice-connection-state` stays at
+    /// `new` while there is nothing but data.
+    fn watch_ice(&self, shared: &Arc<Shared>) {
+        let target = self.target;
+        let shared = Arc::downgrade(shared);
+        self.agent()
+            .connect("component-state-changed", false, move |values| {
+                let state = values[3].get::<u32>().ok()?;
+                let reached = [nice::CONNECTED, nice::READY].contains(&state);
+                let shared = shared.upgrade()?;
+                let gate = shared.gate(target);
+                gate.reached.store(reached, Ordering::Relaxed);
+                None
+            });
     }
 
     pub(super) fn set_ice_servers(&self, servers: &[IceServer]) {
@@ -265,12 +283,20 @@ impl Peer {
                 if element.has_property_with_type("faststart-min-packets", u32::static_type()) {
                     element.set_property("faststart-min-packets", FAST_START);
                 }
-                let is_source = element
-                    .factory()
-                    .is_some_and(|factory| factory.name() == "nicesrc");
-                let Some(pad) = element.static_pad("src").filter(|_| is_source) else {
+                let is = |name| {
+                    element
+                        .factory()
+                        .is_some_and(|factory| factory.name() == name)
+                };
+                let Some(pad) = element.static_pad("src") else {
                     return;
                 };
+                if is("dtlsenc") {
+                    flight::mend(&pad);
+                }
+                if !is("nicesrc") {
+                    return;
+                }
                 let kinds = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
                 pad.add_probe(
                     kinds,

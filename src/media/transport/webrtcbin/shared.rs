@@ -130,8 +130,11 @@ impl Shared {
 
     fn connection_stats(&self, target: Target) -> ConnectionStats {
         let gate = self.gate(target);
+        let closed = self.closed.load(Ordering::SeqCst);
         ConnectionStats {
             verified: self.is_open(target),
+            reached: gate.reached.load(Ordering::Relaxed),
+            awaited: gate.awaited().filter(|_| !closed),
             last_received: gate.last_received(),
             packets_received: gate.packets.load(Ordering::Relaxed),
         }
@@ -148,6 +151,10 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) struct Gate {
     /// The peer's certificate is the announced one.
     pub(super) open: AtomicBool,
+    /// ICE has found a way to the peer.
+    pub(super) reached: AtomicBool,
+    /// Running time of the first agreement on a session in nanoseconds, plus one; zero before it.
+    negotiated: AtomicU64,
     /// Running time of the last packet in nanoseconds, plus one; zero before the first.
     last_packet: AtomicU64,
     packets: AtomicU64,
@@ -160,12 +167,29 @@ impl Gate {
         self.packets.fetch_add(count, Ordering::Relaxed);
     }
 
-    fn last_received(&self) -> Option<Duration> {
-        let last = self.last_packet.load(Ordering::Relaxed).checked_sub(1)?;
-        Some(Duration::from_nanos(
-            clock::now().nseconds().saturating_sub(last),
-        ))
+    /// Both sides have said how they want to be connected; all but the first time change nothing.
+    pub(super) fn negotiated(&self) {
+        let now = clock::now().nseconds() + 1;
+        // Fails when it was set before.
+        let _ = self
+            .negotiated
+            .compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
     }
+
+    fn awaited(&self) -> Option<Duration> {
+        since(&self.negotiated).filter(|_| !self.open.load(Ordering::SeqCst))
+    }
+
+    fn last_received(&self) -> Option<Duration> {
+        since(&self.last_packet)
+    }
+}
+
+/// Time since a moment that is kept as running time in nanoseconds plus one.
+fn since(moment: &AtomicU64) -> Option<Duration> {
+    let moment = moment.load(Ordering::Relaxed).checked_sub(1)?;
+    let now = clock::now().nseconds();
+    Some(Duration::from_nanos(now.saturating_sub(moment)))
 }
 
 /// Counters of one remote track.
