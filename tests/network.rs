@@ -162,16 +162,36 @@ impl Namespace {
         }
     }
 
-    /// From now on it loses so many percent of the UDP packets that come to it, at random; handshakes of DTLS are spared.
+    /// From now on it loses so many percent of the UDP packets that come to it, at random.
     pub fn drop_udp(&self, percent: u8) {
-        let rules = format!(
-            "add table inet loss; add chain inet loss in {{ type filter hook input priority 0; }}; \
-             add rule inet loss in meta l4proto udp @th,64,8 != 20-22 numgen random mod 100 < {percent} counter drop"
-        );
-        self.nft(&rules);
+        self.drop(&format!("numgen random mod 100 < {percent}"));
     }
 
-    /// How many packets [`Namespace::drop_udp`] has lost so far.
+    /// From now on it loses all that comes to it over UDP and belongs to a handshake of DTLS (RFC 9147 §4: content
+    /// types 20 to 22), and nothing else.
+    pub fn drop_handshakes(&self) {
+        self.drop("@th,64,8 20-22");
+    }
+
+    /// From now on it loses all that comes to it over UDP and begins with a later piece of a handshake message of DTLS
+    /// (RFC 6347 §4.2.2: a message in the clear whose piece does not begin at 0), and nothing else.
+    pub fn drop_later_pieces(&self) {
+        self.drop("@th,64,8 22 @th,88,16 0 @th,216,24 != 0");
+    }
+
+    fn drop(&self, what: &str) {
+        self.nft(&format!(
+            "add table inet loss; add chain inet loss in {{ type filter hook input priority 0; }}; \
+             add rule inet loss in meta l4proto udp {what} counter drop"
+        ));
+    }
+
+    /// Ends what [`Namespace::drop_udp`], [`Namespace::drop_handshakes`] or [`Namespace::drop_later_pieces`] began.
+    pub fn drop_nothing(&self) {
+        self.nft("delete table inet loss");
+    }
+
+    /// How many packets [`Namespace::drop_udp`] or another of the kind has lost so far.
     pub fn dropped(&self) -> u64 {
         let listed = self.nft("list chain inet loss in");
         let counted = listed.split("counter packets ").nth(1);

@@ -17,6 +17,7 @@ mod messages;
 mod mute;
 mod orders;
 mod outside;
+mod patience;
 mod place;
 mod publishing;
 mod room;
@@ -54,6 +55,7 @@ use self::kept::Kept;
 use self::key::Entering;
 use self::liveness::Liveness;
 use self::orders::Next;
+use self::patience::Patience;
 use self::publishing::Publishing;
 use self::room::Room;
 
@@ -219,6 +221,7 @@ async fn stay(
         speaking: HashMap::new(),
         encoders: HashMap::new(),
         liveness: Liveness::default(),
+        patience: Patience::default(),
         stranded: false,
         attempt: 0,
         lost: None,
@@ -311,6 +314,7 @@ struct Session<'a> {
     /// Why an encoder was taken or not, by its name.
     encoders: HashMap<String, String>,
     liveness: Liveness,
+    patience: Patience,
     /// Whether this machine has lost the addresses that media came from.
     stranded: bool,
     attempt: u32,
@@ -347,6 +351,7 @@ impl Session<'_> {
                     .map(|other| (other.sid.clone(), other.identity.clone()))
                     .collect();
                 self.liveness = Liveness::default();
+                self.patience.joined();
                 self.stranded = false;
                 self.talk.restart();
                 self.call.command(Command::Join {
@@ -435,7 +440,14 @@ impl Session<'_> {
                 self.call.command(Command::Leave);
                 self.meeting(MeetingEvent::Left);
             }
-            Event::Reconnecting { reason, .. } | Event::Disconnected { reason, .. } => {
+            Event::Reconnecting { reason, resume } => {
+                self.lost = Some(reason.to_string());
+                self.show_connection(false);
+                if resume && let Some(why) = self.patience.resuming() {
+                    self.join_anew(why);
+                }
+            }
+            Event::Disconnected { reason, .. } => {
                 self.lost = Some(reason.to_string());
                 self.show_connection(false);
             }
@@ -563,6 +575,13 @@ impl Session<'_> {
             Target::Publisher => MediaTrouble::Publisher,
             Target::Subscriber => MediaTrouble::Subscriber,
         });
+    }
+
+    /// The session is of no use any more, although the service would go on with it.
+    fn join_anew(&mut self, why: String) {
+        self.status.happened(&why);
+        self.status.trouble("connection", Some(why.clone()));
+        self.handle.rejoin(why);
     }
 
     fn people(&self) {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use roomseal_appliance::status::Status;
+use roomseal_appliance::status::{Connection, Status};
 use roomseal_tests::appliance::{Appliance, Start, secret, track};
 use roomseal_tests::livekit::Server;
 use roomseal_tests::network::Network;
@@ -148,6 +148,111 @@ fn loss_alone(room: &str, members: impl Fn(&Network, &Server, &Path) -> (Applian
         seen.opened
     );
     assert!(guest.interrupt_cleanly());
+}
+
+#[test]
+fn two_boxes_join_sealed_while_one_packet_in_ten_is_lost_from_the_very_first() {
+    let _turn = one_at_a_time();
+    let (network, server) = lossy(10);
+    let member = |identity, host| {
+        let began = Instant::now();
+        let member = Start::new("run", identity)
+            .with(["--camera", "test", "--microphone", "test"])
+            .inside(network.host(host))
+            .join(&server, "joining");
+        (began, member)
+    };
+    let (one, other) = (member("one", 1), member("other", 2));
+    for ((began, receiver), of) in [(&one, "other"), (&other, "one")] {
+        let sealed = |status: &Status| {
+            let opens = |source| track(status, of, source).is_some_and(|t| t.opened > 0);
+            let both = opens("camera") && opens("microphone");
+            (both && status.shield.state == "sealed").then_some(())
+        };
+        let (at, ()) = receiver.moment_since(*began, "sealed sound and picture", LOSSY, sealed);
+        let statuses = receiver.statuses();
+        for track in statuses
+            .iter()
+            .flat_map(|(_, status)| &status.participants)
+            .flat_map(|participant| &participant.tracks)
+        {
+            assert_eq!(track.clear_at, None, "{track:?}");
+        }
+        let told = &receiver.status().happenings;
+        println!(
+            "{} and {of}: sealed in both directions after {:.1} s, joined again {} times",
+            receiver.identity(),
+            at.duration_since(*began).as_secs_f64(),
+            told.iter()
+                .filter(|h| h.text.contains("joining again"))
+                .count()
+        );
+    }
+}
+
+#[test]
+fn no_later_piece_of_a_handshake_message_has_to_arrive() {
+    let _turn = one_at_a_time();
+    let network = Network::with_hosts(3);
+    for host in 0..3 {
+        network.host(host).drop_later_pieces();
+    }
+    let server = Server::inside(network.host(0));
+    let sender = Start::new("run", "box")
+        .with(["--camera", "test", "--microphone", "test"])
+        .inside(network.host(1))
+        .join(&server, "pieces");
+    let mut guest = Start::new("guest", "guest")
+        .inside(network.host(2))
+        .join(&server, "pieces");
+    guest.wait_for_track("sound", "box", "microphone", SOON, |t| t.opened > 50);
+    for (who, host) in [("server", 0), ("box", 1), ("guest", 2)] {
+        assert_eq!(
+            network.host(host).dropped(),
+            0,
+            "pieces that came to the {who}"
+        );
+    }
+    drop(sender);
+    assert!(guest.interrupt_cleanly());
+}
+
+#[test]
+fn a_box_that_cannot_agree_on_transport_keys_says_so_and_joins_again_until_it_can() {
+    let _turn = one_at_a_time();
+    let network = Network::with_hosts(3);
+    let server = Server::inside(network.host(0));
+    let lonely = network.host(1);
+    lonely.drop_handshakes();
+    let guest = Start::new("guest", "guest")
+        .inside(network.host(2))
+        .join(&server, "keys");
+    let began = Instant::now();
+    let mut sender = Start::new("run", "box")
+        .with(["--camera", "test", "--microphone", "test"])
+        .inside(lonely)
+        .join(&server, "keys");
+    let (told, why) = sender.moment_since(began, "word about the keys", LOSSY, |status| {
+        let mut troubles = status.troubles.iter();
+        let about = troubles.find(|trouble| trouble.about == "connection")?;
+        about
+            .text
+            .contains("could not agree on transport keys")
+            .then(|| about.text.clone())
+    });
+    lonely.drop_nothing();
+    let lifted = Instant::now();
+    guest.wait_for_track("sound", "box", "microphone", SOON, |t| t.opened > 0);
+    println!(
+        "after {:.1} s: {why}. Heard {:.1} s after the network let it",
+        (told - began).as_secs_f64(),
+        lifted.elapsed().as_secs_f64()
+    );
+    sender.wait_since(lifted, "the end of the trouble", SOON, |status| {
+        let healed = status.troubles.iter().all(|t| t.about != "connection");
+        (healed && status.connection == Connection::Joined).then_some(())
+    });
+    assert!(sender.interrupt_cleanly());
 }
 
 #[test]

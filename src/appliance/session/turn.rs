@@ -41,6 +41,9 @@ impl Session<'_> {
                     &format!("nothing was heard for {} s", silent.as_secs()),
                 );
             }
+            if let Some(why) = self.patience.look(transport) {
+                self.join_anew(why);
+            }
         }
         let before = self.status.watch().borrow().local_tracks.clone();
         let local_tracks = counts
