@@ -13,6 +13,7 @@ mod kept;
 mod key;
 mod lamp;
 mod liveness;
+mod media;
 mod messages;
 mod mute;
 mod orders;
@@ -22,6 +23,7 @@ mod place;
 mod publishing;
 mod room;
 mod scan;
+mod service;
 mod translate;
 mod turn;
 mod unread;
@@ -33,18 +35,14 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use roomseal_media::call::{Call, CallConfig, Command, Event as MediaEvent};
 use roomseal_media::encoder::codec_name;
-use roomseal_media::transport::{MediaKind, Target};
 use roomseal_meeting::call::Event as MeetingEvent;
 use roomseal_policy::PolicyHash;
-use roomseal_service::livekit::{
-    Admin, Config as ServiceConfig, Event, Handle, LiveKit, MediaTrouble, Reason,
-};
+use roomseal_service::livekit::{Admin, Config as ServiceConfig, Event, Handle, LiveKit, Reason};
 use tokio::sync::mpsc;
 
 use crate::config::{E2ee, Meetings, RoomsealMeeting};
 use crate::control::{Destination, Orders};
 use crate::lamp::Renewals;
-use crate::roster;
 use crate::screen::Screen;
 use crate::status::{Connection, Publisher, Shield};
 use crate::supervise::{Heartbeat, Stop};
@@ -333,138 +331,6 @@ impl Session<'_> {
         self.began.elapsed()
     }
 
-    fn service(&mut self, event: Event) {
-        match event {
-            Event::Connecting { attempt } => {
-                self.attempt = attempt;
-                self.show_connection(false);
-            }
-            Event::Joined(info) => {
-                self.lost = None;
-                self.handle = self.handle.for_join(info.join);
-                self.publishing.joined();
-                self.codec.joined(&info.publish_codecs, &info.others);
-                self.speaking.clear();
-                self.identities = info
-                    .others
-                    .iter()
-                    .map(|other| (other.sid.clone(), other.identity.clone()))
-                    .collect();
-                self.liveness = Liveness::default();
-                self.patience.joined();
-                self.stranded = false;
-                self.talk.restart();
-                self.call.command(Command::Join {
-                    ice_servers: info.ice_servers.iter().map(translate::ice_server).collect(),
-                    sif_trailer: info.sif_trailer.clone(),
-                    loopback: self.loopback,
-                });
-                self.meeting(MeetingEvent::Joined {
-                    me: info.local.identity.clone(),
-                    others: info.others.iter().map(roster::participant).collect(),
-                    metadata: info.room.metadata.clone(),
-                });
-                self.people();
-                self.ask_for_secret(Duration::ZERO);
-                self.show_connection(true);
-            }
-            Event::Resumed(info) => {
-                self.lost = None;
-                self.call.command(Command::Resume {
-                    ice_servers: info.ice_servers.iter().map(translate::ice_server).collect(),
-                });
-                self.meeting(MeetingEvent::Resumed);
-                self.show_connection(true);
-            }
-            Event::Room(room) => self.meeting(MeetingEvent::Metadata(room.metadata)),
-            Event::Offer(offer) => self
-                .call
-                .command(Command::RemoteOffer(translate::offer(offer))),
-            Event::Answer(answer) => self.call.command(Command::RemoteAnswer {
-                sdp: answer.sdp,
-                id: answer.id,
-            }),
-            // The end of the candidates is an empty message; webrtcbin needs no sign of it.
-            Event::Trickle { init_json, .. } if init_json.is_empty() => {}
-            Event::Trickle {
-                target, init_json, ..
-            } => self.call.command(Command::RemoteCandidate {
-                target: translate::target(target),
-                init_json,
-            }),
-            Event::TrackPublished { cid, track } => {
-                if let Some(kind) = self.publishing.taken(&cid, track.sid.clone()) {
-                    let muted = self.setup.muted.is_muted(kind);
-                    // It may have changed since the service was asked.
-                    if muted != track.muted {
-                        self.handle.mute(track.sid, muted);
-                    }
-                }
-                self.call.command(Command::Published { cid });
-            }
-            Event::Participants(participants) => {
-                for participant in &participants {
-                    self.identities
-                        .insert(participant.sid.clone(), participant.identity.clone());
-                }
-                self.codec.people(&participants, &self.setup.identity);
-                self.meeting(MeetingEvent::Participants(
-                    participants.iter().map(roster::participant).collect(),
-                ));
-                self.people();
-            }
-            Event::Mute { sid, muted } => self.muted_by_service(&sid, muted),
-            Event::SubscribedQuality { sid, codecs } => {
-                let asks = self.publishing.is_picture(&sid) && self.codec.wanted_of_us(&codecs);
-                if asks {
-                    tracing::info!("somebody in the room cannot decode H.264");
-                }
-            }
-            Event::Speakers(speakers) => {
-                for speaker in speakers {
-                    let Some(identity) = self.identities.get(&speaker.participant_sid) else {
-                        continue;
-                    };
-                    if speaker.active {
-                        self.speaking.insert(identity.clone(), speaker.level);
-                    } else {
-                        self.speaking.remove(identity);
-                    }
-                }
-                let mut loudest: Vec<_> = self.speaking.iter().collect();
-                loudest.sort_by(|a, b| b.1.total_cmp(a.1));
-                let identities = loudest.into_iter().map(|(who, _)| who.clone()).collect();
-                self.call.command(Command::Speakers(identities));
-            }
-            Event::RestartMedia => {
-                self.call.command(Command::Leave);
-                self.meeting(MeetingEvent::Left);
-            }
-            Event::Reconnecting { reason, resume } => {
-                self.lost = Some(reason.to_string());
-                self.show_connection(false);
-                if resume && let Some(why) = self.patience.resuming() {
-                    self.join_anew(why);
-                }
-            }
-            Event::Disconnected { reason, .. } => {
-                self.lost = Some(reason.to_string());
-                self.show_connection(false);
-            }
-            Event::RequestRefused {
-                request,
-                reason,
-                message,
-            } => {
-                let text = format!("the service refused {request}: {reason} {message}");
-                self.status.trouble("service", Some(text));
-            }
-            // The rest is logged where it is read and changes nothing here.
-            _ => {}
-        }
-        self.choose_codec();
-    }
-
     /// Publishes the picture with another codec where that is better now.
     fn choose_codec(&mut self) {
         if let Some(codec) = self.codec.next(self.now()) {
@@ -474,114 +340,6 @@ impl Session<'_> {
             );
             self.call.command(Command::Republish { codec });
         }
-    }
-
-    fn media(&mut self, event: MediaEvent) {
-        match event {
-            MediaEvent::Publish {
-                cid,
-                track,
-                alternatives,
-            } => {
-                if track.kind() == MediaKind::Video {
-                    self.codec.publishing(track.codec, &alternatives);
-                }
-                let declared = self.room.declared();
-                self.publishing.ask(cid.clone(), track.clone(), declared);
-                self.handle.add_track(translate::add_track(
-                    cid,
-                    &track,
-                    &alternatives,
-                    declared,
-                    self.setup.muted.is_muted(track.kind()),
-                ));
-                self.tell_what_is_declared();
-            }
-            MediaEvent::Replaced { old, new } => {
-                tracing::info!(?old, ?new, "published anew");
-                self.status.trouble("publishing", None);
-                self.publishing.replaced(old, new);
-                self.tell_what_is_declared();
-            }
-            MediaEvent::Withdrawn { local } => {
-                if let Some(sid) = self.publishing.withdrawn(local) {
-                    self.handle.unpublished(sid);
-                }
-            }
-            MediaEvent::NotReplaced { codec, reason } => {
-                let text = format!(
-                    "the picture or sound goes on as it was, it cannot be sent as {}: {reason}",
-                    codec_name(codec)
-                );
-                tracing::warn!("{text}");
-                self.status.trouble("publishing", Some(text));
-                let now = self.now();
-                if let Some(still) = self.publishing.given_up(codec.into())
-                    && still.kind() == MediaKind::Video
-                {
-                    self.codec.failed(still.codec, now);
-                }
-                self.tell_what_is_declared();
-                if self.room.is_switching() {
-                    // Nothing leaves before it is declared rightly; whoever joins publishes everything so.
-                    self.handle.rejoin(reason);
-                }
-            }
-            MediaEvent::LocalOffer { sdp, id } => self.handle.offer(sdp, id),
-            MediaEvent::LocalAnswer { sdp, id } => self.handle.answer(sdp, id),
-            MediaEvent::LocalCandidate { target, init_json } => {
-                self.handle
-                    .trickle(translate::service_target(target), init_json, false);
-            }
-            MediaEvent::Connected(target) => {
-                tracing::info!(%target, "connected, certificate checked");
-                self.status.trouble("connection", None);
-            }
-            MediaEvent::Failed { target, reason } => self.failed(target, &reason),
-            MediaEvent::Stranded => self
-                .handle
-                .rejoin("this box has another network address now".to_owned()),
-            MediaEvent::Refused(reason) => {
-                let text = reason.to_string();
-                tracing::error!("{text}");
-                self.status.trouble("connection", Some(text.clone()));
-                self.meeting(MeetingEvent::Left);
-                self.handle.rejoin(text);
-            }
-            MediaEvent::CannotPublish { local, reason } => {
-                let text = format!("cannot publish: {reason}");
-                tracing::error!(?local, "{text}");
-                self.status.trouble("publishing", Some(text));
-            }
-            MediaEvent::Arrived { sid } => self.meeting(MeetingEvent::Flowing { sid }),
-            MediaEvent::Ended { sid } => self.meeting(MeetingEvent::Ended { sid }),
-            MediaEvent::CannotPlay { sid, error } => {
-                tracing::error!(%sid, %error, "a track cannot be played");
-                self.status.trouble("playing", Some(error.to_string()));
-            }
-            MediaEvent::Data { bytes, .. } => self.heard(&bytes),
-            MediaEvent::DataOpen => self.speak(),
-            MediaEvent::Capture(event) => self.capture(event),
-            MediaEvent::Present(event) => self.presented(event),
-            MediaEvent::Turn(counts) => self.turn(&counts),
-        }
-    }
-
-    fn failed(&mut self, target: Target, reason: &str) {
-        tracing::warn!(%target, reason, "media connection failed");
-        self.status
-            .trouble("connection", Some(format!("{target} connection: {reason}")));
-        self.handle.resume(match target {
-            Target::Publisher => MediaTrouble::Publisher,
-            Target::Subscriber => MediaTrouble::Subscriber,
-        });
-    }
-
-    /// The session is of no use any more, although the service would go on with it.
-    fn join_anew(&mut self, why: String) {
-        self.status.happened(&why);
-        self.status.trouble("connection", Some(why.clone()));
-        self.handle.rejoin(why);
     }
 
     fn people(&self) {
