@@ -365,6 +365,8 @@ fn no_answer_of_the_page_holds_the_key_of_the_meeting_in_any_form() {
         ("api/invitation", "{}"),
         ("api/code", "{}"),
         ("api/pair", r#"{"code":"00000000"}"#),
+        ("api/password", r#"{"password":"of another page"}"#),
+        ("api/sign-in", r#"{"password":"of another page"}"#),
         ("api/nothing", "{}"),
     ];
     let reads = [
