@@ -24,6 +24,13 @@ fn all(world: &World, sending: Sending, shield: Shield) {
     judge(world).unwrap();
 }
 
+#[track_caller]
+fn assert_all_follow_one(world: &World) {
+    let mut policies = world.sides.values().map(|side| side.meeting.policy());
+    let first = policies.next().unwrap();
+    assert!(policies.all(|policy| policy == first));
+}
+
 #[test]
 fn who_joins_a_sealed_meeting_seals_and_is_verified() {
     let world = World::of_three(link(true), 1);
@@ -378,15 +385,7 @@ fn two_hosts_who_begin_at_once_end_up_together() {
         drop(queued);
         world.join("alice", None);
         world.pass(15);
-        let policies: Vec<_> = world
-            .sides
-            .values()
-            .map(|side| side.meeting.policy())
-            .collect();
-        assert!(
-            policies.iter().all(|policy| *policy == policies[0]),
-            "{begin:?}"
-        );
+        assert_all_follow_one(&world);
         assert_eq!(world.e2ee("alice"), Some(begin));
     }
 }
@@ -452,15 +451,7 @@ fn a_part_whose_host_is_gone_comes_to_the_one_that_has_a_host() {
         });
         world.leave(leaves);
         world.pass(30);
-        let policies: Vec<_> = world
-            .sides
-            .values()
-            .map(|side| side.meeting.policy())
-            .collect();
-        assert!(
-            policies.iter().all(|policy| *policy == policies[0]),
-            "{leaves}"
-        );
+        assert_all_follow_one(&world);
         for name in world.sides.keys() {
             assert_eq!(world.shield(name), Shield::Sealed, "{name}");
         }

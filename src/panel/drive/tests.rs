@@ -2,8 +2,9 @@
 //! The simulated panel, and what is said where lines are missing.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use super::*;
@@ -46,16 +47,19 @@ fn the_simulated_lamp_is_seen_in_its_folder_and_goes_dark_with_its_driver() {
     assert_eq!(shown, "100\n");
 }
 
+/// The simulated button, and the pipe that presses it.
+fn simulated_key(folder: &Path) -> (Box<dyn Key>, File) {
+    let places = Places::linux(Some(folder.to_owned()));
+    let key = key(&Board::sim().panel.button.unwrap(), &places).unwrap();
+    let pipe = OpenOptions::new().write(true).open(folder.join("button"));
+    (key, pipe.unwrap())
+}
+
 #[test]
 fn the_simulated_key_is_pressed_and_held_through_its_pipe() {
     let dir = tempfile::tempdir().unwrap();
-    let places = Places::linux(Some(dir.path().to_owned()));
-    let mut key = key(&Board::sim().panel.button.unwrap(), &places).unwrap();
+    let (mut key, mut pipe) = simulated_key(dir.path());
     // Words that are none are passed over, also endless ones.
-    let mut pipe = OpenOptions::new()
-        .write(true)
-        .open(dir.path().join("button"))
-        .unwrap();
     pipe.write_all(b"prss\n\npress\nhold\n").unwrap();
     pipe.write_all(&[b'x'; 1000]).unwrap();
     pipe.write_all(b"\nhold").unwrap();
@@ -95,12 +99,7 @@ fn the_simulated_key_is_pressed_and_held_through_its_pipe() {
 #[test]
 fn a_word_that_comes_right_after_a_release_is_a_press_of_its_own() {
     let dir = tempfile::tempdir().unwrap();
-    let places = Places::linux(Some(dir.path().to_owned()));
-    let mut key = key(&Board::sim().panel.button.unwrap(), &places).unwrap();
-    let mut pipe = OpenOptions::new()
-        .write(true)
-        .open(dir.path().join("button"))
-        .unwrap();
+    let (mut key, mut pipe) = simulated_key(dir.path());
     let told = std::cell::RefCell::new(Vec::new());
     let mut recogniser = Recogniser::new(Timing::default(), false, clock::monotonic());
     // Each word is written as soon as the edge that ended the one before has been told.
