@@ -245,6 +245,13 @@ fn a_paired_device_operates_the_box_and_cannot_turn_encryption_off_or_see_the_ke
         (s.shield.state == "denied" && why.contains("somebody at the box")).then_some(())
     });
     let still = device.status();
+    let told = still.happenings.iter();
+    let told = told.filter(|one| one.text.contains("somebody at the box"));
+    let told: Vec<&str> = told.map(|one| one.text.as_str()).collect();
+    assert!(
+        matches!(told[..], [one] if one.contains("from the network")),
+        "{told:?}"
+    );
     assert_eq!(
         still.encryption.and_then(|encryption| encryption.on),
         Some(true)

@@ -10,7 +10,7 @@ use roomseal_media::call::Command;
 use roomseal_media::capture::TrackStats;
 use roomseal_media::transport::MediaKind;
 use roomseal_meeting::call::{Event, OwnTrack, Sent};
-use roomseal_meeting::{Action, Announcement, Bytes, Source};
+use roomseal_meeting::{Action, Announcement, Bytes, Denied, Source};
 use roomseal_policy::{E2ee, Policy};
 use roomseal_service::livekit::{Admin, Error};
 
@@ -296,7 +296,11 @@ impl Session<'_> {
     }
 
     fn announce(&self, announcement: &Announcement) {
-        self.status.happened(&announcement.text());
+        match announcement {
+            // Said with where the press came from, where it is answered; this one is found out only later.
+            Announcement::Denied(why) if *why != Denied::Full => {}
+            told => self.status.happened(&told.text()),
+        }
     }
 
     fn say(&mut self, to: Vec<String>, text: String) {
