@@ -208,8 +208,24 @@ fn keys_and_policies_do_not_know_each_other() {
 }
 
 #[test]
+fn the_hub_cannot_open_a_frame() {
+    let found = depends(
+        "roomseal-hub",
+        &[
+            "roomseal-e2ee",
+            "roomseal-media",
+            "roomseal-meeting",
+            "roomseal-service",
+        ],
+    );
+    assert!(found.is_empty(), "roomseal-hub builds on {found:?}");
+}
+
+#[test]
 fn only_the_appliance_uses_catch_all_errors() {
-    for package in ["e2ee", "media", "meeting", "panel", "policy", "service"] {
+    for package in [
+        "e2ee", "hub", "media", "meeting", "panel", "policy", "service",
+    ] {
         let manifest =
             fs::read_to_string(places::root().join("src").join(package).join("Cargo.toml"))
                 .unwrap();

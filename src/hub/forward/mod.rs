@@ -1,0 +1,638 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The media of a room: packets of publishers to those who receive them, unopened.
+//!
+//! Two peer connections per member, as LiveKit's clients have them: one on which the member offers what it publishes,
+//! one on which this side offers what the member receives. The engine ([`str0m`]) does ICE, DTLS, SRTP, retransmission
+//! and SCTP for both, and leaves payloads alone. Nothing here knows a clock or a socket: packets, time and [`Order`]s go
+//! in, packets, [`Report`]s and [`Route`]s come out.
+//!
+//! ICE is full, not lite: clients on libnice (GStreamer) keep a connection alive by indications that need no answer, for
+//! which a lite agent would take them for dead after a while. What we check is only ever an address from which a packet
+//! with the right password came.
+
+mod keyframe;
+mod line;
+mod peer;
+mod picture;
+mod sdp;
+mod subscriber;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use str0m::change::SdpOffer;
+use str0m::config::{DtlsCert, DtlsVersion};
+use str0m::format::Codec;
+use str0m::media::{KeyframeRequestKind, Mid, Rid};
+use str0m::net::Transmit;
+use str0m::rtp::RtpPacket;
+use str0m::{Event, RtcConfig};
+
+use self::keyframe::Asking;
+use self::peer::Peer;
+use self::subscriber::{Arrived, Fate, Subscriber};
+use crate::room::{Broken, MemberId, Order, Report, Target};
+
+/// A layer of which nothing came for so long has ended.
+const LAYER_ENDS: Duration = Duration::from_secs(2);
+
+/// The largest data message that is passed on, in bytes; clients send at most 64 KiB.
+const LARGEST_DATA: usize = 96 * 1024;
+
+/// One of a member's peer connections.
+pub type PeerId = (MemberId, Target);
+
+/// The media of a room.
+pub struct Forwarder {
+    config: RtcConfig,
+    address: SocketAddr,
+    start: Instant,
+    members: BTreeMap<MemberId, Media>,
+    /// Published tracks by sid.
+    sources: HashMap<String, Source>,
+    /// Which track a section of a publisher carries.
+    bound: HashMap<(MemberId, Mid), String>,
+    dice: crate::room::Dice,
+    reports: VecDeque<(MemberId, Report)>,
+    transmits: Vec<Transmit>,
+    routes: Vec<Route>,
+}
+
+/// A change in which packets are whose.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Route {
+    /// Whoever asks for this ICE name means this peer.
+    Name(String, PeerId),
+    /// What comes from this address is this peer's.
+    Address(SocketAddr, PeerId),
+    /// The member is no longer there.
+    Gone(MemberId),
+}
+
+struct Media {
+    publisher: Peer,
+    subscriber: Subscriber,
+}
+
+/// A track as it arrives.
+struct Source {
+    member: MemberId,
+    mid: Mid,
+    sinks: BTreeSet<MemberId>,
+    layers: [Layer; 3],
+    /// What was told of it.
+    codec: Option<Codec>,
+}
+
+/// One layer of a track.
+#[derive(Default)]
+struct Layer {
+    rid: Option<Rid>,
+    seen: Option<Duration>,
+    asking: Asking,
+}
+
+impl Forwarder {
+    /// The media of a new room. `address`: where packets arrive, as clients know it. `certificate`: see
+    /// [`certificate`].
+    pub fn new(
+        address: SocketAddr,
+        certificate: DtlsCert,
+        now: Instant,
+        dice: crate::room::Dice,
+    ) -> Self {
+        let config = RtcConfig::new()
+            // Frames stay as they came: sealed, and cut into packets by who sealed them.
+            .set_rtp_mode(true)
+            .set_dtls_cert(certificate)
+            // Chromium refuses to be asked for its certificate in 1.3.
+            .set_dtls_version(DtlsVersion::Dtls12)
+            .clear_codecs()
+            // No RED: what it repeats cannot be told apart once it is sealed.
+            .enable_opus(true, false)
+            .enable_vp8(true)
+            .enable_h264(true);
+        Self {
+            config,
+            address,
+            start: now,
+            members: BTreeMap::new(),
+            sources: HashMap::new(),
+            bound: HashMap::new(),
+            dice,
+            reports: VecDeque::new(),
+            transmits: Vec::new(),
+            routes: Vec::new(),
+        }
+    }
+
+    /// Carries out what the room wants.
+    pub fn order(&mut self, order: Order, now: Instant) {
+        match order {
+            Order::Open(id) => self.open(id, now),
+            Order::Close(id) => self.close(id, now),
+            Order::Offer(id, sdp, number) => self.accept_offer(id, &sdp, number, now),
+            Order::Answer(id, sdp, number) => {
+                let Some(media) = self.members.get_mut(&id) else {
+                    return;
+                };
+                if let Err(broken) = media.subscriber.answer(&sdp, number) {
+                    self.reports.push_back((id, Report::Broken(broken)));
+                }
+                self.pump((id, Target::Subscriber), now);
+            }
+            Order::Bind(member, mid, sid) => {
+                let mid = Mid::from(mid.as_str());
+                self.bound.insert((member, mid), sid.clone());
+                let source = Source {
+                    member,
+                    mid,
+                    sinks: BTreeSet::new(),
+                    layers: Default::default(),
+                    codec: None,
+                };
+                self.sources.insert(sid, source);
+            }
+            Order::Release(sid) => self.release(&sid),
+            Order::Subscribe(id, subscription) => {
+                let Some(source) = self.sources.get_mut(&subscription.sid) else {
+                    return;
+                };
+                if let Some(media) = self.members.get_mut(&id) {
+                    source.sinks.insert(id);
+                    let first = (self.dice)() as u16;
+                    media.subscriber.subscribe(subscription, first);
+                }
+            }
+            Order::Unsubscribe(id, sid) => {
+                if let Some(source) = self.sources.get_mut(&sid) {
+                    source.sinks.remove(&id);
+                }
+                if let Some(media) = self.members.get_mut(&id) {
+                    media.subscriber.unsubscribe(&sid);
+                }
+            }
+            Order::View(id, sid, view) => {
+                if let Some(media) = self.members.get_mut(&id) {
+                    media.subscriber.view(&sid, view);
+                }
+            }
+            Order::Restart(id) => {
+                if let Some(media) = self.members.get_mut(&id) {
+                    media.subscriber.restart();
+                }
+            }
+            Order::Data {
+                to,
+                reliable,
+                packet,
+            } => {
+                for id in to {
+                    let Some(media) = self.members.get_mut(&id) else {
+                        continue;
+                    };
+                    if let Err(broken) = media.subscriber.send(reliable, &packet) {
+                        self.reports.push_back((id, Report::Broken(broken)));
+                    }
+                    self.pump((id, Target::Subscriber), now);
+                }
+            }
+        }
+    }
+
+    /// Makes the offers that the orders so far led to.
+    pub fn offer(&mut self, now: Instant) {
+        let ids: Vec<MemberId> = self.members.keys().copied().collect();
+        for id in ids {
+            let Some(media) = self.members.get_mut(&id) else {
+                continue;
+            };
+            match media.subscriber.offer(now) {
+                Ok(None) => continue,
+                Ok(Some(offer)) => {
+                    let report = Report::Offer {
+                        sdp: offer.sdp,
+                        id: offer.id,
+                        candidate: candidate(self.address),
+                        tracks: offer.tracks,
+                    };
+                    self.reports.push_back((id, report));
+                }
+                Err(broken) => self.reports.push_back((id, Report::Broken(broken))),
+            }
+            self.pump((id, Target::Subscriber), now);
+        }
+    }
+
+    /// Takes a packet that came from `source` for `peer`.
+    pub fn receive(&mut self, peer: PeerId, source: SocketAddr, packet: &[u8], now: Instant) {
+        let Some(connection) = self.peer(peer) else {
+            return;
+        };
+        if connection.receive(source, packet, now) {
+            self.routes.push(Route::Address(source, peer));
+            self.pump(peer, now);
+        }
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, now: Instant) {
+        let ids: Vec<MemberId> = self.members.keys().copied().collect();
+        for id in ids {
+            for target in [Target::Publisher, Target::Subscriber] {
+                let due = self.peer((id, target)).is_some_and(|peer| peer.due <= now);
+                if due {
+                    self.pump((id, target), now);
+                }
+            }
+            let Some(media) = self.members.get_mut(&id) else {
+                continue;
+            };
+            if media.publisher.is_lost(now) || media.subscriber.peer.is_lost(now) {
+                self.reports.push_back((id, Report::Broken(Broken::Silent)));
+            } else if media.subscriber.is_stuck(now) {
+                self.reports
+                    .push_back((id, Report::Broken(Broken::Description)));
+            }
+        }
+        let since = self.since(now);
+        let mut asked = Vec::new();
+        for source in self.sources.values_mut() {
+            for layer in &mut source.layers {
+                if layer.asking.take(since) {
+                    asked.push((source.member, source.mid, layer.rid));
+                }
+            }
+        }
+        for (member, mid, rid) in asked {
+            if self.ask_for_key_frame(member, mid, rid) {
+                self.pump((member, Target::Publisher), now);
+            }
+        }
+    }
+
+    /// When [`Self::tick`] is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        let members = self.members.values().flat_map(|media| {
+            let peers = [media.publisher.deadline(), media.subscriber.peer.deadline()];
+            peers.into_iter().chain(media.subscriber.deadline())
+        });
+        let layers = self.sources.values().flat_map(|source| &source.layers);
+        let asking = layers.filter_map(|layer| Some(self.start + layer.asking.due()?));
+        members.chain(asking).min()
+    }
+
+    /// What there is to tell the room.
+    pub fn report(&mut self) -> Option<(MemberId, Report)> {
+        self.reports.pop_front()
+    }
+
+    /// Packets to send.
+    pub fn transmits(&mut self) -> std::vec::Drain<'_, Transmit> {
+        self.transmits.drain(..)
+    }
+
+    /// Changes in whose packets are whose.
+    pub fn routes(&mut self) -> std::vec::Drain<'_, Route> {
+        self.routes.drain(..)
+    }
+
+    fn open(&mut self, id: MemberId, now: Instant) {
+        let peer = || Peer::new(&self.config, self.address, now);
+        let media = Media {
+            publisher: peer(),
+            subscriber: Subscriber::new(peer()),
+        };
+        self.members.insert(id, media);
+        for target in [Target::Publisher, Target::Subscriber] {
+            self.pump((id, target), now);
+        }
+    }
+
+    fn close(&mut self, id: MemberId, now: Instant) {
+        let Some(mut media) = self.members.remove(&id) else {
+            return;
+        };
+        for source in self.sources.values_mut() {
+            source.sinks.remove(&id);
+        }
+        // The other side learns it at once instead of by silence.
+        for peer in [&mut media.publisher, &mut media.subscriber.peer] {
+            if peer.rtc.close().is_ok() {
+                peer.drain(now, &mut self.transmits, drop);
+            }
+        }
+        self.routes.push(Route::Gone(id));
+    }
+
+    fn release(&mut self, sid: &str) {
+        let Some(source) = self.sources.remove(sid) else {
+            return;
+        };
+        self.bound.remove(&(source.member, source.mid));
+        for id in source.sinks {
+            if let Some(media) = self.members.get_mut(&id) {
+                media.subscriber.unsubscribe(sid);
+            }
+        }
+    }
+
+    fn accept_offer(&mut self, id: MemberId, text: &str, number: u32, now: Instant) {
+        let Some(media) = self.members.get_mut(&id) else {
+            return;
+        };
+        let tame = sdp::tame(text);
+        let answer = tame.as_ref().and_then(|tame| {
+            let offer = SdpOffer::from_sdp_string(tame)
+                .inspect_err(
+                    |error| tracing::debug!(%error, "the offer of a client makes no sense"),
+                )
+                .ok()?;
+            let api = media.publisher.rtc.sdp_api();
+            api.accept_offer(offer)
+                .inspect_err(|error| tracing::debug!(%error, "the offer of a client is refused"))
+                .ok()
+        });
+        let report = match (answer, &tame) {
+            (Some(answer), Some(tame)) => Report::Answered {
+                sdp: answer.to_sdp_string(),
+                id: number,
+                candidate: candidate(self.address),
+                sections: sdp::sections(tame),
+            },
+            _ => Report::Broken(Broken::Description),
+        };
+        self.reports.push_back((id, report));
+        self.pump((id, Target::Publisher), now);
+    }
+
+    /// Takes everything that a connection has to say, and everything that this leads to.
+    fn pump(&mut self, peer: PeerId, now: Instant) {
+        let mut events = VecDeque::new();
+        self.drain(peer, now, &mut events);
+        while let Some((peer, event)) = events.pop_front() {
+            for touched in self.event(peer, event, now) {
+                self.drain(touched, now, &mut events);
+            }
+        }
+    }
+
+    fn drain(&mut self, peer: PeerId, now: Instant, events: &mut VecDeque<(PeerId, Event)>) {
+        let Some(media) = self.members.get_mut(&peer.0) else {
+            return;
+        };
+        let connection = match peer.1 {
+            Target::Publisher => &mut media.publisher,
+            Target::Subscriber => &mut media.subscriber.peer,
+        };
+        connection.drain(now, &mut self.transmits, |event| {
+            events.push_back((peer, event));
+        });
+        if let Some(name) = connection.new_ufrag() {
+            self.routes.push(Route::Name(name, peer));
+        }
+        if peer.1 == Target::Subscriber && media.subscriber.has_waiting() {
+            while media.subscriber.send_waiting() {
+                media
+                    .subscriber
+                    .peer
+                    .drain(now, &mut self.transmits, |event| {
+                        events.push_back((peer, event));
+                    });
+            }
+        }
+    }
+
+    /// Whom something was done to.
+    fn event(&mut self, peer: PeerId, event: Event, now: Instant) -> Vec<PeerId> {
+        let (id, target) = peer;
+        match event {
+            Event::Connected => {
+                self.reports.push_back((id, Report::Connected(target)));
+                Vec::new()
+            }
+            Event::RtpPacket(packet) if target == Target::Publisher => {
+                self.packet(id, &packet, now)
+            }
+            Event::KeyframeRequest(request) if target == Target::Subscriber => {
+                self.wanted(id, request.mid, now)
+            }
+            Event::ChannelData(data) if target == Target::Publisher => {
+                let Some(media) = self.members.get(&id) else {
+                    return Vec::new();
+                };
+                let reliable = media.publisher.reliable == Some(data.id);
+                let known = reliable || media.publisher.lossy == Some(data.id);
+                if known && data.data.len() <= LARGEST_DATA {
+                    let packet = data.data;
+                    self.reports
+                        .push_back((id, Report::Data { reliable, packet }));
+                }
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// A packet goes to everybody who receives its track.
+    fn packet(&mut self, from: MemberId, packet: &RtpPacket, now: Instant) -> Vec<PeerId> {
+        let since = self.since(now);
+        let Self {
+            members,
+            sources,
+            bound,
+            reports,
+            ..
+        } = self;
+        let Some(publisher) = members.get_mut(&from).map(|media| &mut media.publisher) else {
+            return Vec::new();
+        };
+        let mut api = publisher.rtc.direct_api();
+        let Some((mid, rid)) = api
+            .stream_rx(&packet.header.ssrc)
+            .map(|stream| (stream.mid(), stream.rid()))
+        else {
+            return Vec::new();
+        };
+        let pt = packet.header.payload_type;
+        let Some(codec) = publisher
+            .rtc
+            .codec_config()
+            .find(|params| params.pt() == pt)
+            .map(str0m::format::PayloadParams::spec)
+        else {
+            return Vec::new();
+        };
+        let Some((sid, source)) = bound
+            .get(&(from, mid))
+            .and_then(|sid| Some((sid, sources.get_mut(sid)?)))
+        else {
+            return Vec::new();
+        };
+        if source.codec != Some(codec.codec) {
+            source.codec = Some(codec.codec);
+            if let Some(mime) = mime(codec.codec) {
+                let flowing = Report::Flowing {
+                    mid: mid.to_string(),
+                    mime: mime.into(),
+                };
+                reports.push_back((from, flowing));
+            }
+        }
+        if let Some(level) = packet.header.ext_vals.audio_level {
+            reports.push_back((from, Report::Loudness(level.unsigned_abs())));
+        }
+        // Padding that probes the bandwidth.
+        if packet.payload.is_empty() {
+            return Vec::new();
+        }
+        let layer = layer_of(rid);
+        let place = &mut source.layers[usize::from(layer)];
+        place.rid = rid;
+        place.seen = Some(since);
+        let layers = source.arriving(since);
+        let arrived = Arrived {
+            packet,
+            codec,
+            layer,
+            layers,
+            key: keyframe::begins_in(codec.codec, &packet.payload),
+            payload: Arc::clone(&packet.payload),
+            now: since,
+        };
+        let mut touched = Vec::with_capacity(source.sinks.len());
+        let mut ask = false;
+        for sink in &source.sinks {
+            let Some(media) = members.get_mut(sink) else {
+                continue;
+            };
+            match media.subscriber.forward(sid, &arrived) {
+                Fate::Sent => touched.push((*sink, Target::Subscriber)),
+                Fate::NeedsKeyFrame => ask = true,
+                Fate::Unsupported => {
+                    let unsupported = Report::Unsupported { sid: sid.clone() };
+                    reports.push_back((*sink, unsupported));
+                }
+                Fate::Dropped => {}
+            }
+        }
+        if ask
+            && source.layers[usize::from(layer)].asking.want(since)
+            && self.ask_for_key_frame(from, mid, rid)
+        {
+            touched.push((from, Target::Publisher));
+        }
+        touched
+    }
+
+    /// A member needs a key frame of what it receives in a section.
+    fn wanted(&mut self, by: MemberId, mid: Mid, now: Instant) -> Vec<PeerId> {
+        let since = self.since(now);
+        let track = self
+            .members
+            .get(&by)
+            .and_then(|media| media.subscriber.track_in(mid));
+        let Some((sid, layer)) = track else {
+            return Vec::new();
+        };
+        let Some(source) = self.sources.get_mut(sid) else {
+            return Vec::new();
+        };
+        let Some(layer) = source.layers.get_mut(usize::from(layer.unwrap_or(2))) else {
+            return Vec::new();
+        };
+        let (member, mid, rid) = (source.member, source.mid, layer.rid);
+        if layer.asking.want(since) && self.ask_for_key_frame(member, mid, rid) {
+            return vec![(member, Target::Publisher)];
+        }
+        Vec::new()
+    }
+
+    fn ask_for_key_frame(&mut self, member: MemberId, mid: Mid, rid: Option<Rid>) -> bool {
+        let Some(media) = self.members.get_mut(&member) else {
+            return false;
+        };
+        let mut api = media.publisher.rtc.direct_api();
+        let Some(stream) = api.stream_rx_by_mid(mid, rid) else {
+            return false;
+        };
+        stream.request_keyframe(KeyframeRequestKind::Pli);
+        true
+    }
+
+    fn peer(&mut self, (id, target): PeerId) -> Option<&mut Peer> {
+        let media = self.members.get_mut(&id)?;
+        Some(match target {
+            Target::Publisher => &mut media.publisher,
+            Target::Subscriber => &mut media.subscriber.peer,
+        })
+    }
+
+    fn since(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.start)
+    }
+}
+
+impl Source {
+    /// The layers that arrive at present, as bits.
+    fn arriving(&self, now: Duration) -> u8 {
+        let layers = self.layers.iter().enumerate();
+        let arriving = layers.filter(|(_, layer)| {
+            let seen = layer.seen;
+            seen.is_some_and(|seen| now.saturating_sub(seen) < LAYER_ENDS)
+        });
+        arriving.fold(0, |bits, (place, _)| bits | 1 << place)
+    }
+}
+
+impl fmt::Debug for Forwarder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Forwarder")
+            .field("members", &self.members.len())
+            .field("tracks", &self.sources.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The certificate that all connections of a process show; their fingerprints bind it to them.
+///
+/// # Errors
+/// When the system gives no random bytes.
+pub fn certificate() -> Result<DtlsCert, CertificateError> {
+    str0m::crypto::from_feature_flags()
+        .dtls_provider
+        .generate_certificate()
+        .ok_or(CertificateError)
+}
+
+/// There is no certificate for media.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no certificate for media could be made: the system gives no random bytes")]
+pub struct CertificateError;
+
+/// Where media arrives, as an ICE candidate (RFC 8839 §5.1).
+fn candidate(address: SocketAddr) -> String {
+    let (ip, port) = (address.ip(), address.port());
+    format!("candidate:1 1 udp 2130706431 {ip} {port} typ host")
+}
+
+/// Which layer a stream is: LiveKit's clients call them `q`, `h` and `f`; what has no name is alone, and the largest.
+fn layer_of(rid: Option<Rid>) -> u8 {
+    match rid.as_deref() {
+        Some("q") => 0,
+        Some("h") => 1,
+        _ => 2,
+    }
+}
+
+fn mime(codec: Codec) -> Option<&'static str> {
+    Some(match codec {
+        Codec::Opus => "audio/opus",
+        Codec::Vp8 => "video/VP8",
+        Codec::H264 => "video/H264",
+        _ => return None,
+    })
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One peer connection, driven.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use str0m::channel::ChannelId;
+use str0m::net::{Protocol, Receive, Transmit};
+use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
+
+/// How often the engine may say "now" in a row before it is left for later; it never does so twice without need.
+const MOST_ROUNDS: usize = 16;
+
+/// How long a connection may be without any sign of life.
+const LOST: Duration = Duration::from_secs(20);
+
+/// An engine and what has to be known around it.
+pub(super) struct Peer {
+    pub(super) rtc: Rtc,
+    /// When the engine wants to be asked again.
+    pub(super) due: Instant,
+    /// The data channels by use.
+    pub(super) reliable: Option<ChannelId>,
+    pub(super) lossy: Option<ChannelId>,
+    /// Since when it is without connection, after having had one.
+    lost: Option<Instant>,
+    address: SocketAddr,
+    /// Under which name of ours clients ask for it.
+    ufrag: String,
+}
+
+impl Peer {
+    /// `address`: where packets for it arrive.
+    pub(super) fn new(config: &RtcConfig, address: SocketAddr, now: Instant) -> Self {
+        let mut rtc = config.clone().build(now);
+        if let Ok(candidate) = Candidate::host(address, "udp") {
+            rtc.add_local_candidate(candidate);
+        }
+        Self {
+            rtc,
+            due: now,
+            reliable: None,
+            lossy: None,
+            lost: None,
+            address,
+            ufrag: String::new(),
+        }
+    }
+
+    /// The name of ours in its ICE credentials, when it is another than last time.
+    pub(super) fn new_ufrag(&mut self) -> Option<String> {
+        let ufrag = self.rtc.direct_api().local_ice_credentials().ufrag;
+        if self.ufrag == ufrag {
+            return None;
+        }
+        self.ufrag.clone_from(&ufrag);
+        Some(ufrag)
+    }
+
+    /// Takes a packet. Whether it really is from the other side of this connection.
+    pub(super) fn receive(&mut self, source: SocketAddr, packet: &[u8], now: Instant) -> bool {
+        let Ok(receive) = Receive::new(Protocol::Udp, source, self.address, packet) else {
+            return false;
+        };
+        let input = Input::Receive(now, receive);
+        if !self.rtc.accepts(&input) {
+            return false;
+        }
+        if let Err(error) = self.rtc.handle_input(input) {
+            tracing::debug!(%error, "a packet of a client makes no sense");
+        }
+        true
+    }
+
+    /// Takes what the engine has to send and to say, until it waits for something.
+    pub(super) fn drain(
+        &mut self,
+        now: Instant,
+        transmits: &mut Vec<Transmit>,
+        mut event: impl FnMut(Event),
+    ) {
+        let mut rounds = 0;
+        loop {
+            match self.rtc.poll_output() {
+                Ok(Output::Transmit(transmit)) => transmits.push(transmit),
+                Ok(Output::Event(happened)) => {
+                    self.watch(&happened, now);
+                    event(happened);
+                }
+                Ok(Output::Timeout(at)) => {
+                    self.due = at;
+                    rounds += 1;
+                    if at > now || rounds > MOST_ROUNDS || !self.rtc.is_alive() {
+                        break;
+                    }
+                    if self.rtc.handle_input(Input::Timeout(now)).is_err() {
+                        self.rtc.disconnect();
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "a peer connection failed");
+                    self.rtc.disconnect();
+                    self.lost.get_or_insert(now);
+                    self.due = now + LOST;
+                    break;
+                }
+            }
+        }
+        // What is over says "now" for ever.
+        if !self.rtc.is_alive() {
+            self.lost.get_or_insert(now);
+            self.due = now + LOST;
+        }
+    }
+
+    fn watch(&mut self, event: &Event, now: Instant) {
+        match event {
+            Event::IceConnectionStateChange(state) => {
+                if state.is_disconnected() {
+                    self.lost.get_or_insert(now);
+                } else if state.is_connected() {
+                    self.lost = None;
+                }
+            }
+            Event::ChannelOpen(id, label) => match label.as_str() {
+                "_reliable" => self.reliable = Some(*id),
+                "_lossy" => self.lossy = Some(*id),
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+
+    /// Whether it has been without connection for too long.
+    pub(super) fn is_lost(&self, now: Instant) -> bool {
+        self.lost.is_some_and(|lost| now >= lost + LOST)
+    }
+
+    /// When it is to be looked at again.
+    pub(super) fn deadline(&self) -> Instant {
+        match self.lost {
+            Some(lost) => self.due.min(lost + LOST),
+            None => self.due,
+        }
+    }
+}

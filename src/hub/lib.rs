@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The embedded meeting service: a small forwarder that speaks LiveKit's protocol.
+//!
+//! It lets people into rooms, tells them of each other and passes their packets on. It holds no media key and imports
+//! none of the crates that could: what members seal is opened by members. LiveKit's v0 signalling is spoken (`/rtc`, two
+//! peer connections), so that LiveKit's own clients and the box join it as they join a LiveKit server.
+//!
+//! # The way of a packet
+//!
+//! ```text
+//!  publisher ──UDP──► serve ──► switch ──► meeting (one task per room)        meeting ──UDP──► subscribers
+//!                               routes:      forward: SRTP opened, track       SRTP sealed for each,
+//!                               whose it is, found, numbers without gaps ──►   retransmission,
+//!                               how much     room: who receives it             never the frame inside
+//! ```
+//!
+//! # The way of a message
+//!
+//! ```text
+//!  client ──WebSocket──► serve ──► meeting ──► room (pure: who, what, when) ──► Action::Send ──► client
+//!                        token                 │
+//!                                              └──► Action::Media ──► forward (str0m) ──► Report ──► room
+//! ```
+//!
+//! What one client does bears on nobody else: queues are bounded, what does not fit is dropped (packets), waited for
+//! (requests) or ends the connection (what a client does not take); see the constants of `serve`, [`room`] and `routes`.
+
+#![forbid(unsafe_code)]
+
+mod bucket;
+pub mod forward;
+mod meeting;
+pub mod room;
+mod routes;
+mod serve;
+mod switch;
+pub mod token;
+mod wire;
+
+pub use serve::{Config, Error, Hub};

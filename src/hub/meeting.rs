@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A room at work: one task that owns its state and its media, so that rooms cannot hold each other up.
+//!
+//! What comes in waits in bounded queues. Packets that find theirs full are dropped, clients that find theirs full wait,
+//! and a client that does not take what it is sent loses its connection.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use livekit_protocol::{signal_request, signal_response};
+use str0m::config::DtlsCert;
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::forward::{Forwarder, PeerId};
+use crate::room::{Action, ConnectionId, Dice, Input, Room, Unwelcome, Visit};
+use crate::routes::RoomNumber;
+use crate::switch::Switch;
+use crate::token::{Admission, ApiKeys};
+use crate::wire;
+
+/// Messages that may wait for one client.
+const WAITING: usize = 256;
+
+/// Requests that may wait for a room.
+const KNOCKS: usize = 256;
+
+/// Packets that may wait for a room: a tenth of a second of a large one.
+const PACKETS: usize = 2048;
+
+/// Packets taken in a row before other things get their turn.
+const BATCH: usize = 64;
+
+/// How long a token is valid that members get to come back with.
+const RENEWED: Duration = Duration::from_secs(10 * 60);
+
+/// Something for a room.
+#[derive(Debug)]
+pub(crate) enum Knock {
+    /// Somebody with a valid token.
+    Arrive {
+        admission: Box<Admission>,
+        visit: Visit,
+        reply: oneshot::Sender<Result<Connection, Unwelcome>>,
+    },
+    /// A client asks for something.
+    Signal(ConnectionId, Box<signal_request::Message>),
+    /// A client's connection has ended.
+    Gone(ConnectionId),
+}
+
+/// A client's connection to its room.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) id: ConnectionId,
+    /// What the room sends it. When this ends, the connection is to be closed.
+    pub(crate) outgoing: mpsc::Receiver<Vec<u8>>,
+}
+
+/// A packet for a room.
+#[derive(Debug)]
+pub(crate) struct Packet {
+    pub(crate) peer: PeerId,
+    pub(crate) source: SocketAddr,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) at: Instant,
+}
+
+/// What all rooms share.
+#[derive(Debug)]
+pub(crate) struct Building {
+    pub(crate) keys: ApiKeys,
+    pub(crate) socket: UdpSocket,
+    /// Where packets arrive, as clients know it.
+    pub(crate) media: SocketAddr,
+    pub(crate) certificate: DtlsCert,
+    pub(crate) most_participants: usize,
+    pub(crate) switch: Switch,
+}
+
+/// A room, as others reach it.
+#[derive(Debug)]
+pub(crate) struct Doors {
+    pub(crate) knocks: mpsc::Sender<Knock>,
+    pub(crate) packets: mpsc::Sender<Packet>,
+}
+
+/// A room and its media.
+pub(crate) struct Meeting {
+    building: Arc<Building>,
+    number: RoomNumber,
+    name: String,
+    room: Room,
+    forwarder: Forwarder,
+    start: Instant,
+    connections: HashMap<ConnectionId, mpsc::Sender<Vec<u8>>>,
+    next_connection: u64,
+}
+
+impl Meeting {
+    /// Opens a room on the runtime.
+    pub(crate) fn open(building: &Arc<Building>, number: RoomNumber, name: &str) -> Doors {
+        let (knocks, waiting) = mpsc::channel(KNOCKS);
+        let (packets, arriving) = mpsc::channel(PACKETS);
+        let start = Instant::now();
+        let unix = since_1970();
+        let opened = i64::try_from(unix.as_millis()).unwrap_or(i64::MAX);
+        let meeting = Self {
+            room: Room::new(name.into(), building.most_participants, opened, dice()),
+            forwarder: Forwarder::new(building.media, building.certificate.clone(), start, dice()),
+            building: Arc::clone(building),
+            number,
+            name: name.into(),
+            start,
+            connections: HashMap::new(),
+            next_connection: 1,
+        };
+        tokio::spawn(meeting.run(waiting, arriving));
+        Doors { knocks, packets }
+    }
+
+    async fn run(mut self, mut knocks: mpsc::Receiver<Knock>, mut packets: mpsc::Receiver<Packet>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        tracing::info!(room = self.name, "a room opens");
+        loop {
+            let deadline = self.deadline();
+            let over = tokio::select! {
+                Some(knock) = knocks.recv() => self.knock(knock),
+                _ = packets.recv_many(&mut batch, BATCH) => {
+                    for packet in batch.drain(..) {
+                        self.forwarder
+                            .receive(packet.peer, packet.source, &packet.bytes, packet.at);
+                    }
+                    self.carry_out(Vec::new())
+                }
+                () = tokio::time::sleep_until(deadline.into()) => self.tick(),
+            };
+            // Whoever knocked meanwhile is let in; who comes later finds a new room.
+            if over
+                && self
+                    .building
+                    .switch
+                    .close(self.number, &self.name, || knocks.is_empty())
+            {
+                tracing::info!(room = self.name, "a room closes");
+                return;
+            }
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let room = self.room.deadline().map(|due| self.start + due);
+        let media = self.forwarder.deadline();
+        let soonest = room.into_iter().chain(media).min();
+        soonest.unwrap_or_else(|| Instant::now() + Duration::from_secs(1))
+    }
+
+    fn tick(&mut self) -> bool {
+        self.forwarder.tick(Instant::now());
+        let actions = self.room.handle(Input::Tick, self.start.elapsed());
+        self.carry_out(actions)
+    }
+
+    fn knock(&mut self, knock: Knock) -> bool {
+        let now = self.start.elapsed();
+        let actions = match knock {
+            Knock::Arrive {
+                admission,
+                visit,
+                reply,
+            } => {
+                let id = ConnectionId(self.next_connection);
+                self.next_connection += 1;
+                match self.room.arrive(id, *admission, visit, now) {
+                    Ok(actions) => {
+                        let (sender, outgoing) = mpsc::channel(WAITING);
+                        self.connections.insert(id, sender);
+                        if reply.send(Ok(Connection { id, outgoing })).is_err() {
+                            self.connections.remove(&id);
+                        }
+                        actions
+                    }
+                    Err(unwelcome) => {
+                        // Who asked has gone away.
+                        let _ = reply.send(Err(unwelcome));
+                        Vec::new()
+                    }
+                }
+            }
+            Knock::Signal(connection, message) => {
+                self.room.handle(Input::Signal(connection, message), now)
+            }
+            Knock::Gone(connection) => {
+                self.connections.remove(&connection);
+                self.room.handle(Input::Gone(connection), now)
+            }
+        };
+        self.carry_out(actions)
+    }
+
+    /// Does what the room wants, and what that leads to. Whether the room is over.
+    fn carry_out(&mut self, actions: Vec<Action>) -> bool {
+        let now = Instant::now();
+        let mut over = false;
+        let mut actions = VecDeque::from(actions);
+        loop {
+            while let Some(action) = actions.pop_front() {
+                match action {
+                    Action::Send(to, message) => actions.extend(self.send(to, *message)),
+                    Action::Renew(to, admission) => {
+                        let token = self.building.keys.renew(&admission, since_1970(), RENEWED);
+                        if let Some(token) = token {
+                            let message = signal_response::Message::RefreshToken(token);
+                            actions.extend(self.send(to, message));
+                        }
+                    }
+                    // What is sent already still goes out.
+                    Action::Close(connection) => drop(self.connections.remove(&connection)),
+                    Action::Media(order) => self.forwarder.order(order, now),
+                    Action::End => over = true,
+                }
+            }
+            self.forwarder.offer(now);
+            let Some((member, report)) = self.forwarder.report() else {
+                break;
+            };
+            let led_to = self
+                .room
+                .handle(Input::Media(member, report), self.start.elapsed());
+            actions.extend(led_to);
+        }
+        for route in self.forwarder.routes() {
+            self.building.switch.change(self.number, route);
+        }
+        for transmit in self.forwarder.transmits() {
+            // Where there is no room for it, it is lost as on any other link.
+            let _ = self
+                .building
+                .socket
+                .try_send_to(&transmit.contents, transmit.destination);
+        }
+        over
+    }
+
+    fn send(&mut self, to: ConnectionId, message: signal_response::Message) -> Vec<Action> {
+        let Some(connection) = self.connections.get(&to) else {
+            return Vec::new();
+        };
+        if connection.try_send(wire::encode(message)).is_ok() {
+            return Vec::new();
+        }
+        // Too slow, or gone: with a message missing the two sides would no longer agree. It may resume.
+        self.connections.remove(&to);
+        self.room.handle(Input::Gone(to), self.start.elapsed())
+    }
+}
+
+fn since_1970() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+/// Numbers of the system.
+fn dice() -> Dice {
+    // Without randomness ids would repeat; a hub that cannot draw them does not get as far as here, because its
+    // certificate could not be made either.
+    Box::new(|| getrandom::u64().unwrap_or_default())
+}

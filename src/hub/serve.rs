@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The hub on the network: signalling over WebSocket, media over one UDP port.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{self, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+
+use crate::bucket::Bucket;
+use crate::forward::{self, CertificateError};
+use crate::meeting::{Building, Connection, Knock};
+use crate::room::Unwelcome;
+use crate::switch::Switch;
+use crate::token::{Admission, ApiKeys, Refusal};
+use crate::wire::{self, Query};
+
+/// Connections at a time.
+const MOST_CONNECTIONS: usize = 512;
+
+/// Of these, how many one address may hold.
+const MOST_OF_ONE: usize = 64;
+
+/// How long a request may take to arrive.
+const READING: Duration = Duration::from_secs(10);
+
+/// How long a client may take nothing of what it is sent.
+const WRITING: Duration = Duration::from_secs(10);
+
+/// A request line with all headers; a token with metadata is the longest of them.
+const LONGEST_HEAD: usize = 64 * 1024;
+
+/// Messages that a client may send in a second; who sends more is read more slowly.
+const MESSAGES: u32 = 100;
+
+/// So many messages that make no sense end a connection.
+const MOST_GARBAGE: u32 = 16;
+
+/// The longest datagram.
+const DATAGRAM: usize = 2048;
+
+/// What the hub does, and where.
+#[derive(Debug)]
+pub struct Config {
+    /// Where signalling is listened for.
+    pub listen: SocketAddr,
+    /// Where media arrives, as clients reach it: an address of this machine, and a UDP port (0: any that is free).
+    pub media: SocketAddr,
+    /// The keys that tokens are signed with.
+    pub keys: ApiKeys,
+    /// Rooms at a time.
+    pub most_rooms: usize,
+    /// Participants of a room.
+    pub most_participants: usize,
+}
+
+/// Why the hub does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no certificate for media.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// An address cannot be used.
+    #[error("cannot use {address} for {what}: {source}; choose another with {option}")]
+    Address {
+        /// The address.
+        address: SocketAddr,
+        /// What for.
+        what: &'static str,
+        /// What chooses it.
+        option: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// A hub that has its addresses and serves nobody yet.
+#[derive(Debug)]
+pub struct Hub {
+    listener: TcpListener,
+    building: Arc<Building>,
+    guests: Arc<Guests>,
+}
+
+impl Hub {
+    /// Takes the addresses.
+    ///
+    /// # Errors
+    /// When one is taken, or not of this machine.
+    pub async fn bind(config: Config) -> Result<Self, Error> {
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(|source| Error::Address {
+                address: config.listen,
+                what: "signalling",
+                option: "--listen",
+                source,
+            })?;
+        let media = |source| Error::Address {
+            address: config.media,
+            what: "media",
+            option: "--media",
+            source,
+        };
+        let socket = UdpSocket::bind(config.media).await.map_err(media)?;
+        let address = socket.local_addr().map_err(media)?;
+        Ok(Self {
+            listener,
+            building: Arc::new(Building {
+                keys: config.keys,
+                socket,
+                media: address,
+                certificate: forward::certificate()?,
+                most_participants: config.most_participants,
+                switch: Switch::new(config.most_rooms),
+            }),
+            guests: Arc::default(),
+        })
+    }
+
+    /// Where signalling is listened for.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Where media arrives.
+    pub fn media_address(&self) -> SocketAddr {
+        self.building.media
+    }
+
+    /// Serves until dropped. Must run on a tokio runtime with its clock and network.
+    pub async fn serve(self) -> Infallible {
+        let receiving = receive(Arc::clone(&self.building));
+        let listening = listen(self.listener, self.building, self.guests);
+        tokio::select! {
+            never = receiving => never,
+            never = listening => never,
+        }
+    }
+}
+
+/// Hands packets to their rooms.
+async fn receive(building: Arc<Building>) -> Infallible {
+    let mut bytes = vec![0; DATAGRAM];
+    loop {
+        match building.socket.recv_from(&mut bytes).await {
+            Ok((length, source)) => building.switch.pass(source, &bytes[..length]),
+            Err(error) => {
+                tracing::debug!(%error, "no packet");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+}
+
+async fn listen(listener: TcpListener, building: Arc<Building>, guests: Arc<Guests>) -> Infallible {
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    loop {
+        let place = Arc::clone(&places)
+            .acquire_owned()
+            .await
+            .expect("this semaphore is never closed");
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let Some(guest) = guests.admit(peer.ip()) else {
+                    tracing::debug!("one address holds all connections that it may");
+                    continue;
+                };
+                let building = Arc::clone(&building);
+                tokio::spawn(async move {
+                    // Kept by what the connection is upgraded to, as long as that lasts.
+                    let held = Arc::new((place, guest));
+                    visit(stream, building, held).await;
+                });
+            }
+            // No descriptor is free, or the client is gone already.
+            Err(error) => {
+                tracing::debug!(%error, "a client could not be let in");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn visit<H: Send + Sync + 'static>(stream: TcpStream, building: Arc<Building>, held: Arc<H>) {
+    // Signalling is many small messages.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let (building, held) = (Arc::clone(&building), Arc::clone(&held));
+        async move { Ok::<_, Infallible>(answer(request, building, held).await) }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(READING)
+        .max_buf_size(LONGEST_HEAD)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades()
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+async fn answer<H: Send + Sync + 'static>(
+    request: Request<Incoming>,
+    building: Arc<Building>,
+    held: Arc<H>,
+) -> Response<Full<Bytes>> {
+    if request.method() != Method::GET {
+        return say(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here");
+    }
+    match request.uri().path() {
+        "/" => say(StatusCode::OK, "OK"),
+        "/rtc/validate" => match admit(&request, &building.keys) {
+            Ok(_) => say(StatusCode::OK, "success"),
+            Err(refusal) => say(StatusCode::UNAUTHORIZED, &refusal.to_string()),
+        },
+        "/rtc" | "/rtc/" => match admit(&request, &building.keys) {
+            Ok((admission, query)) => join(request, admission, query, building, held).await,
+            Err(refusal) => say(StatusCode::UNAUTHORIZED, &refusal.to_string()),
+        },
+        _ => say(StatusCode::NOT_FOUND, "there is nothing here"),
+    }
+}
+
+/// Reads the token, from where clients put it.
+fn admit(request: &Request<Incoming>, keys: &ApiKeys) -> Result<(Admission, Query), Refusal> {
+    let query = wire::query(request.uri().query().unwrap_or_default());
+    let bearer = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let token = bearer.or(query.token.as_ref().map(|token| token.as_str()));
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let admission = keys.admit(token.ok_or(Refusal::Malformed)?, now)?;
+    Ok((admission, query))
+}
+
+/// Lets somebody into a room, over a WebSocket.
+async fn join<H: Send + Sync + 'static>(
+    mut request: Request<Incoming>,
+    admission: Admission,
+    query: Query,
+    building: Arc<Building>,
+    held: Arc<H>,
+) -> Response<Full<Bytes>> {
+    let Some(accept) = websocket_key(&request) else {
+        return say(StatusCode::BAD_REQUEST, "this is for WebSockets");
+    };
+    let (knocks, connection) = match arrive(&building, &admission, &query).await {
+        Ok(arrived) => arrived,
+        Err(Late::Unwelcome(unwelcome)) => {
+            return say(StatusCode::SERVICE_UNAVAILABLE, &unwelcome.to_string());
+        }
+        Err(Late::NoRoom) => {
+            return say(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "this server has as many rooms as it can",
+            );
+        }
+    };
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let id = connection.id;
+        match timeout(READING, upgrade).await {
+            Ok(Ok(upgraded)) => {
+                let limits = WebSocketConfig::default()
+                    .max_message_size(Some(wire::LARGEST))
+                    .max_frame_size(Some(wire::LARGEST));
+                let stream = TokioIo::new(upgraded);
+                let socket =
+                    WebSocketStream::from_raw_socket(stream, Role::Server, Some(limits)).await;
+                converse(socket, connection, &knocks).await;
+            }
+            Ok(Err(_)) | Err(_) => tracing::debug!("a client went away while it joined"),
+        }
+        // The room has ended, and with it everything about the connection.
+        let _ = knocks.send(Knock::Gone(id)).await;
+        drop(held);
+    });
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    response
+}
+
+/// The answer to a client's WebSocket key, if it asks for a WebSocket (RFC 6455 §4.2.1).
+fn websocket_key(request: &Request<Incoming>) -> Option<HeaderValue> {
+    let headers = request.headers();
+    let says = |name, word: &str| {
+        let value = headers.get(name).and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| {
+            let mut words = value.split(',');
+            words.any(|given| given.trim().eq_ignore_ascii_case(word))
+        })
+    };
+    if !says(header::CONNECTION, "upgrade")
+        || !says(header::UPGRADE, "websocket")
+        || !says(header::SEC_WEBSOCKET_VERSION, "13")
+    {
+        return None;
+    }
+    let key = headers.get(header::SEC_WEBSOCKET_KEY)?;
+    HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok()
+}
+
+/// Why a valid token does not help.
+enum Late {
+    Unwelcome(Unwelcome),
+    NoRoom,
+}
+
+async fn arrive(
+    building: &Arc<Building>,
+    admission: &Admission,
+    query: &Query,
+) -> Result<(mpsc::Sender<Knock>, Connection), Late> {
+    // A room may close just now; the next one of its name is another.
+    for _ in 0..3 {
+        let knocks = building
+            .switch
+            .room(&admission.room, building)
+            .ok_or(Late::NoRoom)?;
+        let (reply, answer) = oneshot::channel();
+        let knock = Knock::Arrive {
+            admission: Box::new(admission.clone()),
+            visit: query.visit.clone(),
+            reply,
+        };
+        if knocks.send(knock).await.is_err() {
+            continue;
+        }
+        match answer.await {
+            Ok(Ok(connection)) => return Ok((knocks, connection)),
+            Ok(Err(unwelcome)) => return Err(Late::Unwelcome(unwelcome)),
+            Err(_) => {}
+        }
+    }
+    Err(Late::NoRoom)
+}
+
+type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
+
+/// Carries messages both ways until one side ends it.
+async fn converse(socket: Socket, connection: Connection, knocks: &mpsc::Sender<Knock>) {
+    let Connection { id, mut outgoing } = connection;
+    let (mut sink, mut stream) = socket.split();
+    let writing = async {
+        while let Some(message) = outgoing.recv().await {
+            let sent = timeout(WRITING, sink.send(Message::binary(message))).await;
+            if !matches!(sent, Ok(Ok(()))) {
+                return;
+            }
+        }
+        let _ = timeout(WRITING, sink.close()).await;
+    };
+    let reading = async {
+        let start = tokio::time::Instant::now();
+        let mut allowance = Bucket::new(MESSAGES, Duration::ZERO);
+        let mut garbage = 0;
+        while let Some(Ok(message)) = stream.next().await {
+            while !allowance.take(1, start.elapsed()) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            let decoded = match &message {
+                Message::Binary(bytes) => wire::decode(bytes).map_err(drop),
+                Message::Close(_) => return,
+                Message::Ping(_) | Message::Pong(_) => continue,
+                Message::Text(_) | Message::Frame(_) => Err(()),
+            };
+            match decoded {
+                Ok(Some(message)) => {
+                    let knock = Knock::Signal(id, Box::new(message));
+                    if knocks.send(knock).await.is_err() {
+                        return;
+                    }
+                }
+                Ok(None) => {}
+                Err(()) => {
+                    garbage += 1;
+                    if garbage >= MOST_GARBAGE {
+                        tracing::debug!("a client that only sends garbage is cut off");
+                        return;
+                    }
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = writing => {}
+        () = reading => {}
+    }
+}
+
+fn say(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(text.to_owned())));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    // A page of another origin may ask why it was refused; the token is what protects, not the origin.
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        HeaderValue::from_static("*"),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// How many connections each address holds.
+#[derive(Debug, Default)]
+struct Guests(Mutex<HashMap<IpAddr, usize>>);
+
+/// A connection of an address; dropping it gives it back.
+#[derive(Debug)]
+struct Guest {
+    guests: Arc<Guests>,
+    address: IpAddr,
+}
+
+impl Guests {
+    fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Guest> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = held.entry(address).or_default();
+        if *count >= MOST_OF_ONE {
+            return None;
+        }
+        *count += 1;
+        Some(Guest {
+            guests: Arc::clone(self),
+            address,
+        })
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let held = &self.guests.0;
+        let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = held.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&self.address);
+            }
+        }
+    }
+}

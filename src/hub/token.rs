@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Access tokens: JSON Web Tokens signed with HMAC-SHA256 by who holds an API key (LiveKit's `AccessToken`).
+//!
+//! Only this one algorithm is known, so no header of a token can choose another.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+/// The longest text taken for a token, in bytes.
+const LONGEST: usize = 16 * 1024;
+
+/// The longest identity, and the longest name of a room, in bytes.
+pub const LONGEST_NAME: usize = 256;
+
+/// How far the clock of who made a token may be off.
+const LEEWAY: Duration = Duration::from_secs(60);
+
+/// The keys that tokens may be signed with.
+pub struct ApiKeys {
+    keys: BTreeMap<String, Zeroizing<String>>,
+}
+
+impl ApiKeys {
+    /// Keys by name.
+    pub fn new(keys: impl IntoIterator<Item = (String, Zeroizing<String>)>) -> Self {
+        Self {
+            keys: keys.into_iter().collect(),
+        }
+    }
+
+    /// Reads a token that somebody came with.
+    ///
+    /// `now`: time since 1970.
+    pub fn admit(&self, token: &str, now: Duration) -> Result<Admission, Refusal> {
+        let claims = self.verify(token, now)?;
+        let video = claims.video;
+        if !video.room_join || video.room.is_empty() {
+            return Err(Refusal::NoPermission);
+        }
+        if claims.sub.is_empty()
+            || claims.sub.len() > LONGEST_NAME
+            || video.room.len() > LONGEST_NAME
+        {
+            return Err(Refusal::Names);
+        }
+        let can_publish = video.can_publish.unwrap_or(true);
+        Ok(Admission {
+            api_key: claims.iss,
+            identity: claims.sub,
+            name: claims.name,
+            metadata: claims.metadata,
+            attributes: claims.attributes,
+            kind: claims.kind,
+            room: video.room,
+            can_publish,
+            can_publish_sources: video.can_publish_sources,
+            can_publish_data: video.can_publish_data.unwrap_or(can_publish),
+            can_subscribe: video.can_subscribe.unwrap_or(true),
+            can_update_own_metadata: video.can_update_own_metadata.unwrap_or(false),
+            room_admin: video.room_admin,
+            hidden: video.hidden,
+            recorder: video.recorder,
+            agent: video.agent,
+        })
+    }
+
+    fn verify(&self, token: &str, now: Duration) -> Result<Claims, Refusal> {
+        if token.len() > LONGEST {
+            return Err(Refusal::Malformed);
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or(Refusal::Malformed)?;
+        let (header, claims) = signed.split_once('.').ok_or(Refusal::Malformed)?;
+        let header: Header = read(header)?;
+        if header.alg != "HS256" {
+            return Err(Refusal::Algorithm);
+        }
+        let claims: Claims = read(claims)?;
+        let key = self.keys.get(&claims.iss).ok_or(Refusal::UnknownKey)?;
+        let signature = Base64UrlUnpadded::decode_vec(signature).map_err(|_| Refusal::Malformed)?;
+        mac(key, signed)
+            .verify_slice(&signature)
+            .map_err(|_| Refusal::Signature)?;
+        // Only now is what it says about time its maker's word.
+        let now = now.as_secs();
+        if claims.exp.saturating_add(LEEWAY.as_secs()) < now {
+            return Err(Refusal::Expired);
+        }
+        if claims.nbf > now.saturating_add(LEEWAY.as_secs()) {
+            return Err(Refusal::NotYet);
+        }
+        Ok(claims)
+    }
+
+    /// Makes a token that says the same as the one that `admission` was read from, valid from `now` (time since 1970)
+    /// for `valid`. `None` when its key is no longer known.
+    pub fn renew(&self, admission: &Admission, now: Duration, valid: Duration) -> Option<String> {
+        let key = self.keys.get(&admission.api_key)?;
+        let claims = Claims {
+            exp: (now + valid).as_secs(),
+            iss: admission.api_key.clone(),
+            nbf: now.as_secs(),
+            sub: admission.identity.clone(),
+            name: admission.name.clone(),
+            kind: admission.kind.clone(),
+            metadata: admission.metadata.clone(),
+            attributes: admission.attributes.clone(),
+            video: Grants {
+                room_join: true,
+                room: admission.room.clone(),
+                room_admin: admission.room_admin,
+                can_publish: Some(admission.can_publish),
+                can_publish_sources: admission.can_publish_sources.clone(),
+                can_publish_data: Some(admission.can_publish_data),
+                can_subscribe: Some(admission.can_subscribe),
+                can_update_own_metadata: Some(admission.can_update_own_metadata),
+                hidden: admission.hidden,
+                recorder: admission.recorder,
+                agent: admission.agent,
+            },
+        };
+        let header = write(&Header {
+            alg: "HS256".into(),
+        });
+        let signed = format!("{header}.{}", write(&claims));
+        let signature = mac(key, &signed).finalize().into_bytes();
+        Some(format!(
+            "{signed}.{}",
+            Base64UrlUnpadded::encode_string(&signature)
+        ))
+    }
+}
+
+impl fmt::Debug for ApiKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.keys.keys()).finish()
+    }
+}
+
+/// Who may come in, and what for: what a valid token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// Name of the key that signed it.
+    pub api_key: String,
+    /// The stable name of the participant.
+    pub identity: String,
+    /// The name to show.
+    pub name: String,
+    /// Free text for everybody in the room.
+    pub metadata: String,
+    /// Key/value pairs for everybody in the room.
+    pub attributes: BTreeMap<String, String>,
+    /// `standard` (or empty), `egress`, `ingress`, `sip`, `agent`, ...
+    pub kind: String,
+    /// The room it is for.
+    pub room: String,
+    /// Whether tracks may be published.
+    pub can_publish: bool,
+    /// Sources that may be published, by name; empty for all.
+    pub can_publish_sources: Vec<String>,
+    /// Whether data may be sent.
+    pub can_publish_data: bool,
+    /// Whether tracks of others may be received.
+    pub can_subscribe: bool,
+    /// Whether it may change its own name, metadata and attributes.
+    pub can_update_own_metadata: bool,
+    /// Whether it may administer the room.
+    pub room_admin: bool,
+    /// Whether others are not told of it.
+    pub hidden: bool,
+    /// Whether it records.
+    pub recorder: bool,
+    /// Whether it is an agent.
+    pub agent: bool,
+}
+
+/// Why a token lets nobody in. The texts are what clients are answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It is signed in a way that is not taken.
+    #[error("the token is not signed with HS256; make it with the server's API key and secret")]
+    Algorithm,
+    /// Its time is over.
+    #[error("token expired; make a new one")]
+    Expired,
+    /// It is no such token.
+    #[error("this is no access token")]
+    Malformed,
+    /// Its identity is missing or too long, or its room's name is.
+    #[error("the token's identity or room is missing or longer than 256 bytes")]
+    Names,
+    /// It does not allow to join a room.
+    #[error("permission denied: the token does not allow joining a room (roomJoin)")]
+    NoPermission,
+    /// Its time has not begun.
+    #[error("token is not valid yet; check the clocks")]
+    NotYet,
+    /// The key it names did not sign it.
+    #[error("invalid token: its signature is wrong; make it with the API key's own secret")]
+    Signature,
+    /// It names a key that is none of ours.
+    #[error("invalid API key: this server does not know it")]
+    UnknownKey,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    alg: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    exp: u64,
+    iss: String,
+    #[serde(default)]
+    nbf: u64,
+    #[serde(default)]
+    sub: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    metadata: String,
+    #[serde(default)]
+    attributes: BTreeMap<String, String>,
+    #[serde(default)]
+    video: Grants,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Grants {
+    room_join: bool,
+    room: String,
+    room_admin: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    can_publish: Option<bool>,
+    can_publish_sources: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    can_publish_data: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    can_subscribe: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    can_update_own_metadata: Option<bool>,
+    hidden: bool,
+    recorder: bool,
+    agent: bool,
+}
+
+fn mac(key: &str, text: &str) -> Hmac<Sha256> {
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes keys of any length");
+    mac.update(text.as_bytes());
+    mac
+}
+
+fn read<'a, T: Deserialize<'a>>(part: &str) -> Result<T, Refusal> {
+    let json = Base64UrlUnpadded::decode_vec(part).map_err(|_| Refusal::Malformed)?;
+    let mut reader = serde_json::Deserializer::from_reader(json.as_slice());
+    let value = T::deserialize(&mut reader).map_err(|_| Refusal::Malformed)?;
+    reader.end().map_err(|_| Refusal::Malformed)?;
+    Ok(value)
+}
+
+fn write(value: &impl Serialize) -> String {
+    let json = serde_json::to_vec(value).expect("strings, numbers and flags always serialize");
+    Base64UrlUnpadded::encode_string(&json)
+}
+
+#[cfg(test)]
+mod tests {
+    use livekit_token::{AccessToken, VideoGrants};
+
+    use super::*;
+
+    const SECRET: &str = "made up for this test only, 0123456789";
+
+    fn keys() -> ApiKeys {
+        ApiKeys::new([("key".into(), Zeroizing::new(SECRET.into()))])
+    }
+
+    fn now() -> Duration {
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .expect("it is later than 1970")
+    }
+
+    fn grants() -> VideoGrants {
+        VideoGrants {
+            room_join: true,
+            room: "room".into(),
+            ..VideoGrants::default()
+        }
+    }
+
+    /// One that LiveKit's own library makes.
+    fn token(key: &str, secret: &str, grants: VideoGrants) -> String {
+        AccessToken::with_api_key(key, secret)
+            .with_identity("ann")
+            .with_name("Ann")
+            .with_attributes([("floor", "3")])
+            .with_grants(grants)
+            .to_jwt()
+            .expect("well-formed")
+    }
+
+    #[test]
+    fn a_token_of_the_official_library_is_read() {
+        let admission = keys()
+            .admit(&token("key", SECRET, grants()), now())
+            .expect("valid");
+        assert_eq!(admission.identity, "ann");
+        assert_eq!(admission.name, "Ann");
+        assert_eq!(admission.room, "room");
+        assert_eq!(admission.attributes["floor"], "3");
+        assert!(admission.can_publish && admission.can_subscribe && admission.can_publish_data);
+        assert!(!admission.can_update_own_metadata && !admission.room_admin);
+    }
+
+    #[test]
+    fn who_may_not_publish_may_not_send_data_unless_the_token_says_so() {
+        let silent = VideoGrants {
+            can_publish: Some(false),
+            ..grants()
+        };
+        let chatting = VideoGrants {
+            can_publish_data: Some(true),
+            ..silent.clone()
+        };
+        let admit = |grants| keys().admit(&token("key", SECRET, grants), now());
+        assert!(!admit(silent).expect("valid").can_publish_data);
+        assert!(admit(chatting).expect("valid").can_publish_data);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_token_is_said() {
+        let good = token("key", SECRET, grants());
+        let admit = |token: &str, now| keys().admit(token, now).expect_err("refused");
+        let hours = |n: u64| Duration::from_secs(n * 3600);
+        assert_eq!(admit(&good, now() + hours(7)), Refusal::Expired);
+        assert_eq!(admit(&good, now() - hours(1)), Refusal::NotYet);
+        let other = token("another", SECRET, grants());
+        assert_eq!(admit(&other, now()), Refusal::UnknownKey);
+        let forged = token("key", "guessed", grants());
+        assert_eq!(admit(&forged, now()), Refusal::Signature);
+        let mut changed = good.clone();
+        let last = changed.pop();
+        changed.push(if last == Some('A') { 'E' } else { 'A' });
+        assert_eq!(admit(&changed, now()), Refusal::Signature);
+        let nothing = token("key", SECRET, VideoGrants::default());
+        assert_eq!(admit(&nothing, now()), Refusal::NoPermission);
+        for text in ["", ".", "..", "a.b.c", &"x".repeat(20_000), &good[1..]] {
+            assert_eq!(admit(text, now()), Refusal::Malformed, "{text}");
+        }
+    }
+
+    #[test]
+    fn no_header_chooses_the_algorithm() {
+        let good = token("key", SECRET, grants());
+        let (_, rest) = good.split_once('.').expect("three parts");
+        for alg in ["none", "HS512", "RS256", "hs256"] {
+            let header = write(&Header { alg: alg.into() });
+            let (claims, _) = rest.split_once('.').expect("two parts");
+            for token in [format!("{header}.{claims}."), format!("{header}.{rest}")] {
+                assert_eq!(keys().admit(&token, now()), Err(Refusal::Algorithm));
+            }
+        }
+    }
+
+    #[test]
+    fn a_renewed_token_says_the_same() {
+        let grants = VideoGrants {
+            can_publish_sources: vec!["microphone".into()],
+            can_update_own_metadata: Some(true),
+            ..grants()
+        };
+        let first = keys()
+            .admit(&token("key", SECRET, grants), now())
+            .expect("valid");
+        let later = now() + Duration::from_secs(9 * 3600);
+        let renewed = keys()
+            .renew(&first, later, Duration::from_secs(600))
+            .expect("the key is known");
+        assert_eq!(keys().admit(&renewed, later), Ok(first));
+        let too_late = later + Duration::from_secs(700);
+        assert_eq!(keys().admit(&renewed, too_late), Err(Refusal::Expired));
+    }
+
+    #[test]
+    fn keys_do_not_show_in_what_is_logged() {
+        assert_eq!(format!("{:?}", keys()), "{\"key\"}");
+    }
+}
