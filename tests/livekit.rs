@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A real `livekit-server` of one's own, on loopback or inside a namespace.
+//! A meeting service of one's own: a real `livekit-server`, on loopback or inside a namespace, or the hub in its place.
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use livekit_token::{AccessToken, VideoGrants};
 use tempfile::TempDir;
 
+use crate::appliance;
 use crate::network::Namespace;
 use crate::places;
 use crate::process::Running;
@@ -23,16 +24,44 @@ const API_SECRET: &str = "not-a-secret-only-for-tests-0123456789abcdef";
 /// A running server; dropping it kills it.
 #[derive(Debug)]
 pub struct Server {
+    kind: Kind,
     address: Ipv4Addr,
     port: u16,
     tcp_port: u16,
+    udp_port: u16,
     config: PathBuf,
     namespace: Option<Namespace>,
     process: Option<Running>,
     _folder: TempDir,
 }
 
+/// Which service it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    LiveKit,
+    Hub,
+}
+
 impl Server {
+    /// Starts `roomseal hub` on free ports of 127.0.0.1.
+    pub fn hub() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let [port, tcp_port, udp_port] = free_ports();
+        let mut server = Self {
+            kind: Kind::Hub,
+            address: Ipv4Addr::LOCALHOST,
+            port,
+            tcp_port,
+            udp_port,
+            config: appliance::secret(folder.path(), "api-secret", API_SECRET),
+            namespace: None,
+            process: None,
+            _folder: folder,
+        };
+        server.restart();
+        server
+    }
+
     /// Starts one on free ports of 127.0.0.1.
     pub fn on_loopback() -> Self {
         Self::start(Ipv4Addr::LOCALHOST, None, "")
@@ -75,9 +104,11 @@ impl Server {
         let config = folder.path().join("livekit.yaml");
         std::fs::write(&config, yaml).expect("the configuration can be written");
         let mut server = Self {
+            kind: Kind::LiveKit,
             address,
             port,
             tcp_port,
+            udp_port,
             config,
             namespace,
             process: None,
@@ -90,6 +121,10 @@ impl Server {
     /// Starts it (again) on the same ports, and returns when it answers.
     pub fn restart(&mut self) {
         self.stop();
+        if self.kind == Kind::Hub {
+            self.process = Some(self.start_hub());
+            return;
+        }
         let program = places::provided("bin/livekit-server");
         let mut command = match &self.namespace {
             Some(namespace) => namespace.command(&program),
@@ -106,6 +141,25 @@ impl Server {
         }
     }
 
+    fn start_hub(&self) -> Running {
+        let mut command = Command::new(places::built("roomseal"));
+        let at = |port| format!("{}:{port}", self.address);
+        command.args([
+            "hub",
+            "--listen",
+            &at(self.port),
+            "--media",
+            &at(self.udp_port),
+        ]);
+        command.args(["--api-key", API_KEY, "--api-secret-file"]);
+        command.arg(&self.config).env("NO_COLOR", "1");
+        let process = Running::start("roomseal hub", &command);
+        process.wait_for("start", Duration::from_secs(20), |line| {
+            line.contains("the hub listens").then_some(())
+        });
+        process
+    }
+
     /// Kills it as a crash would.
     pub fn stop(&mut self) {
         self.process = None;
@@ -117,6 +171,15 @@ impl Server {
             .as_ref()
             .map(Running::output)
             .unwrap_or_default()
+    }
+
+    /// Whether its log names this codec of a track.
+    pub fn says_codec(&self, mime: &str) -> bool {
+        let name = match self.kind {
+            Kind::LiveKit => format!("\"mime\": \"{mime}\""),
+            Kind::Hub => format!("mime=\"{mime}\""),
+        };
+        self.log().contains(&name)
     }
 
     /// Where clients connect to.

@@ -7,6 +7,7 @@
 mod check;
 mod frame;
 mod guest;
+mod hub;
 mod invite;
 mod lamp;
 mod new_host;
@@ -30,6 +31,7 @@ use crate::secret::SecretError;
 pub use check::CheckArgs;
 pub use frame::FrameArgs;
 pub use guest::GuestArgs;
+pub use hub::HubArgs;
 pub use invite::InviteArgs;
 pub use lamp::LampArgs;
 pub use new_host::NewHostArgs;
@@ -83,6 +85,8 @@ pub enum Command {
     Frame(FrameArgs),
     /// Join as a guest without devices, and say what arrives
     Guest(Box<GuestArgs>),
+    /// Be the meeting service: let clients into rooms and pass on what they seal
+    Hub(HubArgs),
     /// Write an invitation for one guest
     Invite(InviteArgs),
     /// Bring the running box into its meeting, or into another by room code or link

@@ -17,10 +17,11 @@ use crate::config::{Log, LogFormat};
 use crate::status::screen;
 
 /// Whose lines the level is about; of others only warnings are of interest here.
-const OWN: [&str; 6] = [
+const OWN: [&str; 7] = [
     "gstroomseal",
     "roomseal_appliance",
     "roomseal_e2ee",
+    "roomseal_hub",
     "roomseal_meeting",
     "roomseal_panel",
     "roomseal_service",
@@ -29,9 +30,12 @@ const OWN: [&str; 6] = [
 /// Starts logging for the whole process. A second call changes nothing.
 pub fn start(log: &Log) {
     // RUST_LOG is not read: what is logged has to be seen in the configuration.
-    let filter = OWN.iter().fold("warn".to_owned(), |filter, target| {
-        format!("{filter},{target}={}", log.level)
-    });
+    // The hub's engine warns of what every client offers and it does not take.
+    let filter = OWN
+        .iter()
+        .fold("warn,str0m=error".to_owned(), |filter, target| {
+            format!("{filter},{target}={}", log.level)
+        });
     let filter = EnvFilter::new(filter);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::End(args) => args.run(),
         Command::Frame(args) => args.run(),
         Command::Guest(args) => meet(args.prepare()),
+        Command::Hub(args) => args.run(),
         Command::Invite(args) => args.run(),
         Command::Join(args) => args.run(),
         Command::Key(args) => args.run(),

@@ -16,6 +16,7 @@ mod foreign;
 mod h264;
 mod hostile;
 mod hosts;
+mod hub;
 mod idle;
 mod keeper;
 mod keyless;

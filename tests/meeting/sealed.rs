@@ -40,10 +40,15 @@ const LEAST_FOUND: f64 = 0.995;
 
 #[test]
 fn a_guest_with_the_key_opens_every_frame_and_records_the_clip_that_the_box_sends() {
+    the_guest_opens_every_frame(Server::on_loopback);
+}
+
+/// `start`: makes the meeting service.
+pub(crate) fn the_guest_opens_every_frame(start: fn() -> Server) {
     let _turn = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let clip = talking_clip(folder.path());
-    let server = Server::on_loopback();
+    let server = start();
     let mut sender = Start::new("run", "box")
         .playing(&clip)
         .gst_debug("frameencrypt:TRACE")

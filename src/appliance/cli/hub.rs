@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `roomseal hub`: the meeting service, as a process of its own.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+use roomseal_hub::token::ApiKeys;
+use roomseal_hub::{Config, Hub};
+use tokio::signal::unix::{SignalKind, signal};
+use zeroize::Zeroizing;
+
+use super::Failure;
+use crate::config::Log;
+use crate::{logging, secret};
+
+/// Arguments of `roomseal hub`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Boxes, guests and clients of LiveKit join with tokens that are signed with the API key, as they join a LiveKit server.
+The hub forwards what they seal and cannot open it. Example, on one machine:
+
+  roomseal hub --api-key office --api-secret-file secret
+  roomseal run --url ws://127.0.0.1:7880 --api-key office --api-secret-file secret --room demo --passphrase-file p
+
+It speaks no TLS: other devices reach it through a proxy that does, or on a network that is trusted (--insecure-lan).")]
+pub struct HubArgs {
+    /// Where signalling is listened for
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7880")]
+    listen: SocketAddr,
+    /// Where media arrives (UDP): an address of this machine that clients reach
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7882")]
+    media: SocketAddr,
+    /// Name of the API key
+    #[arg(long, value_name = "NAME")]
+    api_key: String,
+    /// File (mode 0600) with the secret of the API key
+    #[arg(long, value_name = "FILE")]
+    api_secret_file: String,
+    /// Rooms at a time
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    most_rooms: usize,
+    /// Participants of a room
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    most_participants: usize,
+    /// Allow signalling without TLS beyond this machine
+    #[arg(long)]
+    insecure_lan: bool,
+}
+
+impl HubArgs {
+    /// Serves until a signal comes.
+    ///
+    /// # Errors
+    /// When the arguments make no sense or the addresses cannot be had.
+    pub fn run(self) -> Result<(), Failure> {
+        if self.media.ip().is_unspecified() {
+            return Err(Failure::Usage(format!(
+                "--media {} is no address that clients can send to: name one of this machine's own, \
+                 as `ip address` lists them",
+                self.media
+            )));
+        }
+        if !self.listen.ip().is_loopback() && !self.insecure_lan {
+            return Err(Failure::Usage(format!(
+                "--listen {} would be reached without TLS from other machines: put a proxy with TLS in front of a \
+                 loopback address, or add --insecure-lan on a network that you trust",
+                self.listen
+            )));
+        }
+        let text = secret::read(&self.api_secret_file, Path::new(""))?;
+        let text = text
+            .expose_text()
+            .ok_or_else(|| anyhow!("{}: the API secret is no text", self.api_secret_file))?;
+        let key = (self.api_key, Zeroizing::new(text.to_owned()));
+        logging::start(&Log::default());
+        let config = Config {
+            listen: self.listen,
+            media: self.media,
+            keys: ApiKeys::new([key]),
+            most_rooms: self.most_rooms,
+            most_participants: self.most_participants,
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(anyhow::Error::from)?;
+        Ok(runtime.block_on(serve(config))?)
+    }
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let hub = Hub::bind(config).await?;
+    let address = hub.address().context("the hub has no address")?;
+    tracing::info!(
+        "the hub listens on {address}, media on {} (UDP)",
+        hub.media_address()
+    );
+    // Where nobody waits for it, this does nothing.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    tokio::select! {
+        never = hub.serve() => match never {},
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+    }
+}
