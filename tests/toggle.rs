@@ -76,6 +76,21 @@ impl Button {
         Self(panel.join("button"))
     }
 
+    /// The mute button of the panel in `folder`.
+    pub fn mute(panel: &Path) -> Self {
+        Self(panel.join("mute-button"))
+    }
+
+    /// Something presses it and stays.
+    pub fn jam(&self) {
+        self.say("down");
+    }
+
+    /// Lets it go.
+    pub fn free(&self) {
+        self.say("up");
+    }
+
     /// Presses and lets go; gives when the edge was.
     pub fn press(&self) -> Instant {
         self.say("press")

@@ -133,10 +133,14 @@ impl Ear {
                 .spawn(async move { control.order(Origin::Box, wish).await });
         }
         match gesture {
-            Gesture::Stuck => self.trouble(Some(format!(
-                "the {} is stuck: it counts again when it has been let go",
-                self.purpose.name()
-            ))),
+            Gesture::Stuck => {
+                let text = format!(
+                    "the {} is stuck: it counts again when it has been let go",
+                    self.purpose.name()
+                );
+                tracing::warn!("{text}");
+                self.status.fault(self.purpose.name(), Some(text));
+            }
             Gesture::Freed => self.trouble(None),
             Gesture::Hold { .. } | Gesture::Press | Gesture::Release { .. } => {}
         }

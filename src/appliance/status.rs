@@ -246,6 +246,17 @@ pub struct Trouble {
     pub about: String,
     /// What is wrong, and what to do.
     pub text: String,
+    /// The box itself is broken, and the shield says so.
+    #[serde(default)]
+    pub fault: bool,
+}
+
+impl Status {
+    /// What is broken in the box itself, if anything.
+    pub fn fault(&self) -> Option<&str> {
+        let mut broken = self.troubles.iter().filter(|trouble| trouble.fault);
+        broken.next().map(|trouble| trouble.text.as_str())
+    }
 }
 
 /// Keeps the status and wakes the views when it changes.
@@ -278,19 +289,32 @@ impl Publisher {
 
     /// Names a trouble, or takes it back with `None`.
     pub fn trouble(&self, about: &str, text: Option<String>) {
+        self.told(about, text, false);
+    }
+
+    /// The same of something without which the box is broken.
+    pub fn fault(&self, about: &str, text: Option<String>) {
+        self.told(about, text, true);
+    }
+
+    fn told(&self, about: &str, text: Option<String>, fault: bool) {
         self.update(|status| {
             let known = status
                 .troubles
                 .iter()
                 .position(|trouble| trouble.about == about);
             match (known, text) {
-                (Some(at), Some(text)) => status.troubles[at].text = text,
+                (Some(at), Some(text)) => {
+                    status.troubles[at].text = text;
+                    status.troubles[at].fault = fault;
+                }
                 (Some(at), None) => {
                     status.troubles.remove(at);
                 }
                 (None, Some(text)) => status.troubles.push(Trouble {
                     about: about.to_owned(),
                     text,
+                    fault,
                 }),
                 (None, None) => {}
             }
@@ -379,6 +403,27 @@ mod tests {
         assert!(!view.has_changed().unwrap());
         publisher.update(|status| status.room = "lobby".to_owned());
         assert!(view.has_changed().unwrap());
+    }
+
+    #[test]
+    fn what_is_broken_is_told_from_what_is_missing_and_heals() {
+        let publisher = Publisher::new(Status::default());
+        let fault = |publisher: &Publisher| publisher.watch().borrow().fault().map(str::to_owned);
+        publisher.trouble("camera", Some("gone".to_owned()));
+        assert_eq!(fault(&publisher), None);
+        publisher.fault("button", Some("stuck".to_owned()));
+        assert_eq!(fault(&publisher).as_deref(), Some("stuck"));
+        let shield = Shield::from(publisher.watch().borrow().fault());
+        assert_eq!(
+            (shield.state.as_str(), &shield.reasons[..]),
+            ("fault", &["stuck".to_owned()][..])
+        );
+        publisher.trouble("button", None);
+        assert_eq!(fault(&publisher), None);
+        assert_eq!(
+            Shield::from(fault(&publisher).as_deref()),
+            Shield::outside()
+        );
     }
 
     #[test]

@@ -16,21 +16,21 @@ impl Session<'_> {
         let muted = tracks.iter().any(|track| {
             track.source == "microphone" && track.muted && track.switched_off != Some(false)
         });
-        let shield = Shield::from_word(&shown.state).unwrap_or(Shield::Fault);
-        renew(self.setup, &self.status, shield, muted);
+        renew(self.setup, &self.status, shown, muted);
     }
 }
 
 /// The same outside of every room, where nothing is captured.
-pub(super) fn renew_outside(setup: &mut Setup, status: &Publisher) {
+pub(super) fn renew_outside(setup: &mut Setup, status: &Publisher, shown: &Shown) {
     let muted = setup.muted.is_muted(MediaKind::Audio);
-    renew(setup, status, Shield::Dark, muted);
+    renew(setup, status, shown, muted);
 }
 
-fn renew(setup: &mut Setup, status: &Publisher, shield: Shield, muted: bool) {
+fn renew(setup: &mut Setup, status: &Publisher, shown: &Shown, muted: bool) {
     let Some(lamp) = &mut setup.lamp else {
         return;
     };
+    let shield = Shield::from_word(&shown.state).unwrap_or(Shield::Fault);
     lamp.renew(shield, muted, clock::boot());
     if let Some(trouble) = lamp.news() {
         match &trouble {

@@ -43,10 +43,11 @@ pub(super) async fn outside(
         tokio::select! {
             () = stop.asked() => break false,
             _ = beat.tick() => {
-                status.judged(Shield::outside());
+                let shield = Shield::from(status.watch().borrow().fault());
                 pulses.media.beat();
                 pulses.signalling.beat();
-                lamp::renew_outside(setup, status);
+                lamp::renew_outside(setup, status, &shield);
+                status.judged(shield);
                 scan.tick().await;
                 screen.draw(setup, status, scan.is_open());
             }

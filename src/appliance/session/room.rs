@@ -151,10 +151,17 @@ impl Room {
     }
 
     /// What the shield says; `around` is what only the session knows about a foreign room.
-    pub(super) fn shield(&self, around: Circumstances, now: Duration) -> Shield {
+    pub(super) fn shield(&self, around: Circumstances<'_>, now: Duration) -> Shield {
         match self {
             Self::Foreign(room) => room.verdict(around, now).into(),
-            Self::Roomseal(meeting) => meeting.verdict(&BoxState::default(), now).into(),
+            Self::Roomseal(meeting) => {
+                let fault = around.fault.map(str::to_owned);
+                let around = BoxState {
+                    fault,
+                    ..BoxState::default()
+                };
+                meeting.verdict(&around, now).into()
+            }
         }
     }
 

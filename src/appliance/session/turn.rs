@@ -122,7 +122,9 @@ impl Session<'_> {
     fn shield(&self) -> Shield {
         let denied = self.denied.as_ref();
         let denied = denied.filter(|(at, _)| at.elapsed() < DENIED);
+        let fault = self.status.watch().borrow().fault().map(str::to_owned);
         let around = Circumstances {
+            fault: fault.as_deref(),
             connecting: true,
             denied: denied.is_some(),
         };

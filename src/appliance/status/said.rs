@@ -83,6 +83,21 @@ impl Shield {
     }
 }
 
+impl From<Option<&str>> for Shield {
+    /// In no meeting, with what is broken in the box.
+    fn from(fault: Option<&str>) -> Self {
+        let Some(fault) = fault else {
+            return Self::outside();
+        };
+        let state = roomseal_meeting::Shield::Fault;
+        Self {
+            state: state.word().to_owned(),
+            text: sentence(state).to_owned(),
+            reasons: vec![fault.to_owned()],
+        }
+    }
+}
+
 impl Default for Shield {
     fn default() -> Self {
         Self::outside()

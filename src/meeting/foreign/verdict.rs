@@ -18,7 +18,9 @@ const NEW: Duration = Duration::from_secs(5);
 
 /// What the room itself cannot know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Circumstances {
+pub struct Circumstances<'a> {
+    /// What is broken in the box, in words.
+    pub fault: Option<&'a str>,
     /// On the way into the room, or back into it.
     pub connecting: bool,
     /// Something else than a press was refused less than 2 s ago.
@@ -49,7 +51,7 @@ struct Seen {
 
 impl ForeignRoom {
     /// What the shield says at `now`. Verdicts age, so it is to be asked again at least every second.
-    pub fn verdict(&self, around: Circumstances, now: Duration) -> ForeignVerdict {
+    pub fn verdict(&self, around: Circumstances<'_>, now: Duration) -> ForeignVerdict {
         let seen = self.seen(now);
         let (shield, text, mut reasons) = self.judge(around, seen, now);
         if self.me.is_some() {
@@ -72,7 +74,7 @@ impl ForeignRoom {
 
     fn judge(
         &self,
-        around: Circumstances,
+        around: Circumstances<'_>,
         seen: Seen,
         now: Duration,
     ) -> (Shield, &'static str, Vec<String>) {
@@ -89,6 +91,13 @@ impl ForeignRoom {
                 Shield::Fault,
                 "This box sent frames that were not sealed. Restart it.",
                 Vec::new(),
+            );
+        }
+        if let Some(fault) = around.fault {
+            return (
+                Shield::Fault,
+                "This box does not work as it should.",
+                alloc::vec![fault.into()],
             );
         }
         let denied = self.hosting.denied(now);
@@ -389,9 +398,17 @@ mod tests {
     }
 
     #[test]
-    fn a_leak_and_a_refused_press_stand_over_everything() {
+    fn a_leak_a_fault_and_a_refused_press_stand_over_everything() {
         let mut room = room(Requirement::Sealed, true, vec![person("alice")]);
         count(&mut room, "alice", opened(1), at(1));
+        let broken = Circumstances {
+            fault: Some("the button is stuck"),
+            denied: true,
+            ..Circumstances::default()
+        };
+        let verdict = room.verdict(broken, at(1));
+        assert_eq!(verdict.shield, Shield::Fault);
+        assert_eq!(verdict.reasons, ["the button is stuck"]);
         let denied = Circumstances {
             denied: true,
             ..Circumstances::default()
