@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use roomseal_meeting::Shield;
-use roomseal_tests::appliance::{Appliance, Start, track};
+use roomseal_tests::appliance::{Start, track};
 use roomseal_tests::browser::{Browser, Window};
 use roomseal_tests::keeper::FakeKeeper;
 use roomseal_tests::livekit::Server;

@@ -382,6 +382,7 @@ mod tests {
             troubles: vec![Trouble {
                 about: "camera".to_owned(),
                 text: "no device; plug one in".to_owned(),
+                fault: false,
             }],
             ..Status::default()
         }
