@@ -290,6 +290,7 @@ impl Running {
                 let people = members.into_iter().map(|member| member.person).collect();
                 self.present.set_people(people);
             }
+            Command::Chime => self.present.chime(),
             Command::Speakers(identities) => self.present.set_active_speakers(identities),
             Command::LookForCode(looks) => self.capture.look_for_code(looks),
             Command::Overlay(overlay) => self.present.set_overlay(overlay),

@@ -5,6 +5,7 @@
 
 mod again;
 mod bad_input;
+mod chime;
 mod codec;
 mod control;
 mod dark;

@@ -299,7 +299,12 @@ impl Session<'_> {
         match announcement {
             // Said with where the press came from, where it is answered; this one is found out only later.
             Announcement::Denied(why) if *why != Denied::Full => {}
-            told => self.status.happened(&told.text()),
+            told => {
+                if matches!(told, Announcement::OffSoon { .. }) {
+                    self.call.command(Command::Chime);
+                }
+                self.status.happened(&told.text());
+            }
         }
     }
 

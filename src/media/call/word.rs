@@ -81,6 +81,8 @@ pub enum Command {
         /// The `cid` of [`Event::Publish`].
         cid: String,
     },
+    /// Sounds a chime at the loudspeaker.
+    Chime,
     /// What may leave from now on: nothing, sealed frames, or clear ones.
     Send(SealMode),
     /// The key that is sealed with from now on.

@@ -4,6 +4,7 @@
 
 use gst::prelude::*;
 
+use super::chime;
 use super::config::{PresentConfig, PresentError, Speaker};
 use super::pipeline::{Running, build_error, chain, count_from, make, source};
 use crate::clock;
@@ -17,6 +18,12 @@ pub const MIX_RATE: i32 = 48_000;
 
 /// Pieces of sound that may wait for the mixer: half a second.
 const MOST_WAITING: u64 = 25;
+
+/// The chime's input; tracks have higher numbers.
+const CHIME: u64 = 0;
+
+/// Samples of the chime in one piece, 40 ms: all of it may wait at once.
+const CHIME_PART: usize = 1_920;
 
 /// The mixer at work.
 #[derive(Debug)]
@@ -120,6 +127,32 @@ impl Mixer {
             used_by: Some(track),
         });
         Ok(source)
+    }
+
+    /// Plays the chime, beside whatever else is heard.
+    pub(super) fn chime(&mut self) -> Result<(), PresentError> {
+        let input = self.input(CHIME)?;
+        let now = clock::now();
+        let mut at = gst::ClockTime::ZERO;
+        for part in chime::samples().chunks(CHIME_PART) {
+            let bytes: Vec<u8> = part
+                .iter()
+                .flat_map(|sample| sample.to_le_bytes())
+                .collect();
+            let length = gst::ClockTime::SECOND
+                .mul_div_floor(part.len() as u64, MIX_RATE.unsigned_abs().into())
+                .unwrap_or_default();
+            let mut buffer = gst::Buffer::from_mut_slice(bytes);
+            if let Some(buffer) = buffer.get_mut() {
+                buffer.set_pts(now + at);
+                buffer.set_duration(length);
+            }
+            at += length;
+            if let Err(error) = input.push_buffer(buffer) {
+                return Err(build_error("speaker", &error));
+            }
+        }
+        Ok(())
     }
 
     /// Gives the input of a track back.

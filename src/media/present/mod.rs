@@ -29,6 +29,7 @@
 //! 4. [`PresentEvent::KeyFrameWanted`] goes to the transport's `request_key_frame`.
 //! 5. [`Present::stop`], or drop: files are finished, all threads are gone when it returns.
 
+mod chime;
 mod compose;
 mod config;
 mod decode;
@@ -250,6 +251,11 @@ impl Present {
     /// Who is speaking, loudest first, by identity. Unknown identities are ignored.
     pub fn set_active_speakers(&self, identities: Vec<String>) {
         self.tell(Command::ActiveSpeakers(identities));
+    }
+
+    /// Sounds a chime at the loudspeaker, if there is one.
+    pub fn chime(&self) {
+        self.tell(Command::Chime);
     }
 
     /// Shows at most so many participants, and never more than configured: for when the board

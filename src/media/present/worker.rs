@@ -42,6 +42,7 @@ pub(super) enum Command {
     People(Vec<Person>),
     ActiveSpeakers(Vec<String>),
     MaxTiles(usize),
+    Chime,
     OpenerFailed(u64, String),
     DecoderFailed {
         track: u64,
@@ -145,6 +146,13 @@ impl Worker {
             Command::ActiveSpeakers(identities) => {
                 self.stage.set_active_speakers(&identities);
                 self.arrange();
+            }
+            Command::Chime => {
+                if let Some(mixer) = &mut self.speaker.running
+                    && let Err(error) = mixer.chime()
+                {
+                    tracing::warn!(%error, "the chime is not heard");
+                }
             }
             Command::MaxTiles(tiles) => {
                 self.stage.set_max_tiles(tiles.min(self.config.max_tiles));

@@ -305,6 +305,37 @@ fn two_voices_are_mixed_and_one_that_falls_silent_does_not_stop_the_other() {
 }
 
 #[test]
+fn a_chime_is_heard_where_nobody_speaks_and_each_time() {
+    let _alone = alone();
+    let files = tempfile::tempdir().unwrap();
+    let mixed = files.path().join("mixed.raw");
+    let meeting = Meeting::start(PresentConfig {
+        speaker: Speaker::Elements(format!(
+            "audioconvert ! audio/x-raw,format=S16LE,rate=48000,channels=1 ! \
+             filesink sync=true buffer-mode=unbuffered location={}",
+            mixed.display()
+        )),
+        ..PresentConfig::default()
+    });
+    until("a loudspeaker", || !samples(&mixed).is_empty());
+    let loud = || samples(&mixed).iter().filter(|s| s.abs() > 1_000.0).count();
+    for times in 1..=2 {
+        meeting.present.chime();
+        // Each tone is louder than that for more than a third of its time.
+        until("the chime", || loud() > times * 8_000);
+    }
+    let sound = samples(&mixed);
+    let first = sound.iter().position(|s| s.abs() > 1_000.0).unwrap();
+    let (high, low) = (
+        &sound[first..first + 9_600],
+        &sound[first + 14_400..first + 24_000],
+    );
+    assert!(power(high, 1_319) > 20.0 * power(high, 880));
+    assert!(power(low, 880) > 20.0 * power(low, 1_319));
+    assert!(meeting.failures().is_empty(), "{:?}", meeting.failures());
+}
+
+#[test]
 fn with_a_wrong_key_nothing_is_decoded_and_the_right_one_heals_it() {
     let _alone = alone();
     let files = tempfile::tempdir().unwrap();
