@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use roomseal_e2ee::{FrameKey, KeyIndex, KeyRing};
 use roomseal_panel::FileError;
-use roomseal_policy::{self as policy, Link, Origin, RoomName};
+use roomseal_policy::{self as policy, KeyModel, Link, Origin, RoomName, SecretSource};
 use roomseal_service::livekit::{self, ServerUrl, TokenSource, Trust};
 
 use crate::password::PagePassword;
@@ -154,10 +154,25 @@ pub struct RoomsealMeeting {
     pub link: Option<Link>,
     /// The secret of link or passphrase; `None` as long as nobody has given it.
     pub secret: Option<roomseal_e2ee::Secret>,
+    /// Somebody has given it in place of the one that the link would have had, or of the service's.
+    pub entered: bool,
     /// Whether a host that finds nobody there begins with encryption on.
     pub begin: policy::E2ee,
     /// Stay sealed, and play sealed only, also while the host has encryption off.
     pub require_e2ee: bool,
+}
+
+impl RoomsealMeeting {
+    /// Who has the secret: the service, where the link leaves it to it and nobody has given another.
+    pub fn key_model(&self) -> KeyModel {
+        match self.link.as_ref().map(Link::secret) {
+            Some(SecretSource::Service) if !self.entered => KeyModel::Server,
+            None
+            | Some(SecretSource::Link(_) | SecretSource::Passphrase | SecretSource::Service) => {
+                KeyModel::User
+            }
+        }
+    }
 }
 
 /// How the box makes and enters meetings that people ask for.

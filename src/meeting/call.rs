@@ -114,7 +114,12 @@ pub enum Event {
         text: String,
     },
     /// The secret, entered or changed.
-    Secret(Option<Secret>),
+    Secret {
+        /// The secret.
+        secret: Option<Secret>,
+        /// Who has it besides the members: nobody if people gave it ([`KeyModel::User`]).
+        from: KeyModel,
+    },
     /// What the sealing elements have counted since they were made; totals over all tracks.
     Sent(Sent),
     /// Time has passed: as asked by [`Action::WakeAt`], and besides at least every second.
@@ -308,8 +313,9 @@ impl Meeting {
             Event::Left => self.leave(actions),
             Event::Press(by) => self.press(by, now, actions),
             Event::Hold(by) => self.hold(by, now, actions),
-            Event::Secret(secret) => {
+            Event::Secret { secret, from } => {
                 self.settings.secret = secret;
+                self.settings.key_model = from;
                 self.forget_keys(actions);
                 // Nothing that the old secret proved counts; what the others say is asked for again.
                 if let Some(inside) = &mut self.inside {

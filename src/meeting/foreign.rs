@@ -114,7 +114,7 @@ impl ForeignRoom {
             | Event::Publishing { .. }
             | Event::Resumed
             | Event::Said { .. }
-            | Event::Secret(_)
+            | Event::Secret { .. }
             | Event::Tick => {}
         }
         if self.hosting.is_due(now) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use roomseal_e2ee::Secret;
 use roomseal_meeting::call::Event as MeetingEvent;
-use roomseal_policy::{Link, SecretSource};
+use roomseal_policy::KeyModel;
 use roomseal_service::livekit::{self, Config, meeting_secret};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -46,7 +46,8 @@ impl Kept {
         self.asked = Some(asked.abort_handle());
     }
 
-    fn forget(&mut self) {
+    /// Whatever the service would say, nobody waits for it any more.
+    pub(super) fn forget(&mut self) {
         if let Some(asked) = self.asked.take() {
             asked.abort();
         }
@@ -65,8 +66,7 @@ impl Session<'_> {
         let Some(meeting) = &self.setup.meeting else {
             return;
         };
-        let source = meeting.link.as_ref().map(Link::secret);
-        if matches!(source, Some(SecretSource::Service)) {
+        if meeting.key_model() == KeyModel::Server {
             let room = meeting.room.to_string();
             self.kept.ask(self.setup.service.clone(), room, after);
         }
@@ -86,7 +86,10 @@ impl Session<'_> {
                 if meeting.secret.as_ref().map(mark) != Some(mark(&secret)) {
                     tracing::info!("the service gave the secret of this session");
                     meeting.secret = Some(secret.clone());
-                    self.meeting(MeetingEvent::Secret(Some(secret)));
+                    self.meeting(MeetingEvent::Secret {
+                        secret: Some(secret),
+                        from: KeyModel::Server,
+                    });
                 }
             }
             Err(error) => {

@@ -5,7 +5,7 @@ use roomseal_e2ee::{FrameKey, Secret};
 use roomseal_media::call;
 use roomseal_media::capture::SeenCode;
 use roomseal_meeting::call::Event as MeetingEvent;
-use roomseal_policy::{Link, MeetingPassphrase, SecretSource};
+use roomseal_policy::{KeyModel, Link, MeetingPassphrase, SecretSource};
 use tokio::sync::mpsc;
 
 use super::{Session, Setup};
@@ -89,7 +89,10 @@ impl Made {
     /// Remembers it for the time after the next join, too.
     pub(super) fn keep(&self, setup: &mut Setup) {
         match (self, &mut setup.meeting) {
-            (Self::Secret(secret), Some(meeting)) => meeting.secret = Some(secret.clone()),
+            (Self::Secret(secret), Some(meeting)) => {
+                meeting.secret = Some(secret.clone());
+                meeting.entered = true;
+            }
             (Self::Frames(key), _) => setup.e2ee.keys.shared = Some(key.clone()),
             // The room changed while it was made; it was for the other one.
             (Self::Secret(_), None) => {}
@@ -141,7 +144,14 @@ impl Session<'_> {
         made.keep(self.setup);
         match made {
             Made::Frames(_) => self.keys_by_app(),
-            Made::Secret(secret) => self.meeting(MeetingEvent::Secret(Some(secret))),
+            Made::Secret(secret) => {
+                self.kept.forget();
+                self.status.trouble("secret", None);
+                self.meeting(MeetingEvent::Secret {
+                    secret: Some(secret),
+                    from: KeyModel::User,
+                });
+            }
         }
         self.status.happened(&format!("new key {}", origin.words()));
         Reply::Done(

@@ -10,7 +10,7 @@ use roomseal_meeting::call::{BoxState, Event, Settings};
 use roomseal_meeting::{
     Action, Circumstances, ForeignRoom, Invitation, Meeting, Report, Requirement, Sending,
 };
-use roomseal_policy::{E2ee, HostCheck, KeyModel, Link, Policy, SecretSource};
+use roomseal_policy::{E2ee, HostCheck, Link, Policy};
 use roomseal_service::livekit::Encryption;
 
 use crate::config::{self, RoomsealMeeting};
@@ -54,10 +54,7 @@ impl Room {
                 .and_then(Link::host)
                 .map(|grant| Arc::new(grant.host())),
             secret: by.secret.clone(),
-            key_model: match link.map(Link::secret) {
-                None | Some(SecretSource::Link(_) | SecretSource::Passphrase) => KeyModel::User,
-                Some(SecretSource::Service) => KeyModel::Server,
-            },
+            key_model: by.key_model(),
             begin: by.begin,
             require_e2ee: by.require_e2ee,
             may_remove,

@@ -24,6 +24,14 @@ fn all(world: &World, sending: Sending, shield: Shield) {
     judge(world).unwrap();
 }
 
+/// Somebody enters the secret.
+fn given(secret: Secret) -> Event {
+    Event::Secret {
+        secret: Some(secret),
+        from: KeyModel::User,
+    }
+}
+
 #[track_caller]
 fn assert_all_follow_one(world: &World) {
     let mut policies = world.sides.values().map(|side| side.meeting.policy());
@@ -228,7 +236,32 @@ fn who_has_another_secret_learns_it_from_the_others_where_the_metadata_say_nothi
     world.join_with("carol", settings);
     world.pass(2);
     assert_eq!(world.shield("carol"), Shield::WrongKey);
-    world.act("carol", Event::Secret(Some(right)));
+    world.act("carol", given(right));
+    world.pass(1);
+    all(&world, Sending::Sealed, Shield::Sealed);
+}
+
+#[test]
+fn the_service_holds_a_secret_only_until_people_give_another() {
+    let mut world = World::of_three(link(true), 1);
+    let right = Secret::new(world.link.secret);
+    let settings = Settings {
+        secret: None,
+        key_model: KeyModel::Server,
+        ..world.settings(None)
+    };
+    world.join_with("carol", settings);
+    world.pass(2);
+    world.act(
+        "carol",
+        Event::Secret {
+            secret: Some(right.clone()),
+            from: KeyModel::Server,
+        },
+    );
+    world.pass(1);
+    assert_eq!(world.shield("carol"), Shield::SealedByService);
+    world.act("carol", given(right));
     world.pass(1);
     all(&world, Sending::Sealed, Shield::Sealed);
 }
@@ -251,7 +284,7 @@ fn a_wrong_secret_is_known_at_once_and_healed_within_a_second() {
         let people = world.verdict("alice").people;
         let carol = people.iter().find(|person| person.identity == "carol");
         assert_eq!(carol.unwrap().mark, Mark::Keyless);
-        world.act("carol", Event::Secret(Some(right.clone())));
+        world.act("carol", given(right.clone()));
         world.pass(1);
         all(&world, Sending::Sealed, Shield::Sealed);
         world.leave("carol");

@@ -72,6 +72,7 @@ impl Text<'_> {
             room: link.room().clone(),
             link: Some(link),
             secret,
+            entered: false,
             require_e2ee: file.require_e2ee,
         }))
     }
