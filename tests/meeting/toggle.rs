@@ -122,6 +122,31 @@ fn press(together: &Together, times: usize) -> [Vec<Took>; 2] {
     [on, off]
 }
 
+/// What the tap has, once of every track the newest frame is one of the newest epoch: what members have opened may still
+/// be on its way to it.
+fn until_all_is_sealed(
+    tap: &Bare,
+    together: &Together,
+) -> Vec<(String, TrackSource, Vec<Arrived>)> {
+    let policy = together.members[0].status().policy;
+    let index = u8::try_from(policy.expect("a policy is followed").epoch % 16).expect("below 16");
+    let deadline = Instant::now() + SOON;
+    loop {
+        let arrived = tap.arrived();
+        let sealed = |frames: &[Arrived]| {
+            let newest = frames.last();
+            newest.is_some_and(|it| it.frame.bytes.ends_with(&[12, index]))
+        };
+        let done = arrived.iter().filter(|(.., frames)| sealed(frames)).count();
+        if done >= 2 * together.members.len() {
+            return arrived;
+        }
+        assert!(Instant::now() < deadline, "the tap has {done} tracks");
+        // It collects by itself.
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// Everything that is asked of a meeting in which the button is pressed again and again.
 fn toggle(room: &str, people: usize, times: usize) -> [Vec<Took>; 2] {
     let _turn = one_at_a_time();
@@ -130,7 +155,7 @@ fn toggle(room: &str, people: usize, times: usize) -> [Vec<Took>; 2] {
     let together = Together::meet(&server, folder.path(), room, people);
     let tap = tap(&server, room);
     let took = press(&together, times);
-    let arrived = tap.arrived();
+    let arrived = until_all_is_sealed(&tap, &together);
 
     let (mut sealed, mut on_the_way) = (0, 0);
     let mut obedience = Vec::new();
