@@ -4,7 +4,7 @@
 use roomseal_e2ee::Codec;
 use roomseal_tests::livekit::Server;
 
-use crate::{sdk, sealed};
+use crate::{resume, sdk, sealed};
 
 #[test]
 fn a_guest_opens_every_frame_that_the_box_seals_and_the_hub_forwards() {
@@ -19,4 +19,9 @@ fn the_official_sdk_opens_what_the_box_seals_and_the_hub_forwards() {
 #[test]
 fn the_box_opens_what_the_official_sdk_seals_and_the_hub_forwards() {
     sdk::the_box_opens(Server::hub, Codec::Vp8, "hub-from-sdk", "video/VP8");
+}
+
+#[test]
+fn three_seconds_without_signalling_interrupt_neither_session_nor_media_on_the_hub() {
+    resume::three_seconds_without_signalling(Server::hub);
 }

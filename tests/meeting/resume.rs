@@ -27,8 +27,12 @@ fn goes_on(receiver: &Appliance, of: &str, sid: &str, frames: u64, within: Durat
 
 #[test]
 fn three_seconds_without_signalling_interrupt_neither_session_nor_media() {
+    three_seconds_without_signalling(Server::on_loopback);
+}
+
+pub(crate) fn three_seconds_without_signalling(server: fn() -> Server) {
     let _turn = one_at_a_time();
-    let server = Server::on_loopback();
+    let server = server();
     let proxy = Proxy::before(server.port(), |response| Instead::Messages(vec![response]));
     let room = "resume";
     let member = |identity| Start::new("run", identity).with(["--camera", "test"]);

@@ -214,7 +214,7 @@ impl Forwarder {
                 Ok(None) => continue,
                 Ok(Some(offer)) => {
                     let report = Report::Offer {
-                        sdp: offer.sdp,
+                        sdp: sdp::bare(&offer.sdp),
                         id: offer.id,
                         candidate: candidate(self.address),
                         tracks: offer.tracks,
@@ -358,7 +358,7 @@ impl Forwarder {
         });
         let report = match (answer, &tame) {
             (Some(answer), Some(tame)) => Report::Answered {
-                sdp: answer.to_sdp_string(),
+                sdp: sdp::bare(&answer.to_sdp_string()),
                 id: number,
                 candidate: candidate(self.address),
                 sections: sdp::sections(tame),

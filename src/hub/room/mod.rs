@@ -363,8 +363,8 @@ impl Room {
         }
     }
 
-    /// Says where media arrives beside the description too: GStreamer forgets it when ICE begins anew, and does not take
-    /// it from the next description.
+    /// Says where media arrives. Only ever after a description and never in one, so that a client knows the password by
+    /// the time it knows the address.
     fn trickle(&mut self, id: MemberId, target: proto::SignalTarget, candidate: &str) {
         let trickle = proto::TrickleRequest {
             candidate_init: format!(
