@@ -18,8 +18,8 @@
 //!
 //! ```text
 //!  client ──WebSocket──► serve ──► meeting ──► room (pure: who, what, when) ──► Action::Send ──► client
-//!                        token                 │
-//!                                              └──► Action::Media ──► forward (str0m) ──► Report ──► room
+//!  administrator ──HTTP──► twirp ──┘           │
+//!                          token               └──► Action::Media ──► forward (str0m) ──► Report ──► room
 //! ```
 //!
 //! What one client does bears on nobody else: queues are bounded, what does not fit is dropped (packets), waited for
@@ -35,6 +35,7 @@ mod routes;
 mod serve;
 mod switch;
 pub mod token;
+mod twirp;
 mod wire;
 
 pub use serve::{Config, Error, Hub};

@@ -15,7 +15,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::forward::{Forwarder, PeerId};
-use crate::room::{Action, ConnectionId, Dice, Input, Room, Unwelcome, Visit};
+use crate::room::{Action, ConnectionId, Denied, Dice, Input, Room, Told, Unwelcome, Visit, Wish};
 use crate::routes::RoomNumber;
 use crate::switch::Switch;
 use crate::token::{Admission, ApiKeys};
@@ -39,6 +39,11 @@ const RENEWED: Duration = Duration::from_secs(10 * 60);
 /// Something for a room.
 #[derive(Debug)]
 pub(crate) enum Knock {
+    /// An administrator asks for something.
+    Administer {
+        wish: Wish,
+        reply: oneshot::Sender<Result<Told, Denied>>,
+    },
     /// Somebody with a valid token.
     Arrive {
         admission: Box<Admission>,
@@ -166,6 +171,12 @@ impl Meeting {
     fn knock(&mut self, knock: Knock) -> bool {
         let now = self.start.elapsed();
         let actions = match knock {
+            Knock::Administer { wish, reply } => {
+                let (told, actions) = self.room.administer(wish, now);
+                // Who asked has gone away.
+                let _ = reply.send(told);
+                actions
+            }
             Knock::Arrive {
                 admission,
                 visit,

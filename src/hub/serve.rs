@@ -30,6 +30,7 @@ use crate::meeting::{Building, Connection, Knock};
 use crate::room::Unwelcome;
 use crate::switch::Switch;
 use crate::token::{Admission, ApiKeys, Refusal};
+use crate::twirp;
 use crate::wire::{self, Query};
 
 /// Connections at a time.
@@ -226,6 +227,9 @@ async fn answer<H: Send + Sync + 'static>(
     building: Arc<Building>,
     held: Arc<H>,
 ) -> Response<Full<Bytes>> {
+    if request.uri().path().starts_with(twirp::PATH) {
+        return twirp::answer(request, &building).await;
+    }
     if request.method() != Method::GET {
         return say(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here");
     }

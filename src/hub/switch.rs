@@ -57,6 +57,24 @@ impl Switch {
         inner.rooms.get(&number).map(|doors| doors.knocks.clone())
     }
 
+    /// The room of that name, if it is there.
+    pub(crate) fn find(&self, name: &str) -> Option<mpsc::Sender<Knock>> {
+        let inner = self.lock();
+        let number = inner.numbers.get(name)?;
+        let doors = inner.rooms.get(number)?;
+        Some(doors.knocks.clone())
+    }
+
+    /// All rooms.
+    pub(crate) fn rooms(&self) -> Vec<(String, mpsc::Sender<Knock>)> {
+        let inner = self.lock();
+        let rooms = inner.numbers.iter().filter_map(|(name, number)| {
+            let doors = inner.rooms.get(number)?;
+            Some((name.clone(), doors.knocks.clone()))
+        });
+        rooms.collect()
+    }
+
     /// Takes a room out, unless somebody waits at its door.
     pub(crate) fn close(
         &self,

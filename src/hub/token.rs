@@ -71,6 +71,21 @@ impl ApiKeys {
         })
     }
 
+    /// Reads a token that somebody asks for something beside a session with.
+    ///
+    /// `now`: time since 1970.
+    ///
+    /// # Errors
+    /// When it is not valid. One that allows nothing is valid too.
+    pub fn authorize(&self, token: &str, now: Duration) -> Result<Authority, Refusal> {
+        let video = self.verify(token, now)?.video;
+        Ok(Authority {
+            create: video.room_create,
+            list: video.room_list,
+            administers: (video.room_admin && !video.room.is_empty()).then_some(video.room),
+        })
+    }
+
     fn verify(&self, token: &str, now: Duration) -> Result<Claims, Refusal> {
         if token.len() > LONGEST {
             return Err(Refusal::Malformed);
@@ -115,6 +130,9 @@ impl ApiKeys {
                 room_join: true,
                 room: admission.room.clone(),
                 room_admin: admission.room_admin,
+                // Who comes back to a session needs neither.
+                room_create: false,
+                room_list: false,
                 can_publish: Some(admission.can_publish),
                 can_publish_sources: admission.can_publish_sources.clone(),
                 can_publish_data: Some(admission.can_publish_data),
@@ -180,6 +198,17 @@ pub struct Admission {
     pub agent: bool,
 }
 
+/// What a valid token allows beside a session (LiveKit's grants of the same names).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authority {
+    /// `roomCreate`: rooms may be made and ended.
+    pub create: bool,
+    /// `roomList`: rooms may be listed.
+    pub list: bool,
+    /// `roomAdmin`: the room that may be administered.
+    pub administers: Option<String>,
+}
+
 /// Why a token lets nobody in. The texts are what clients are answered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -240,6 +269,8 @@ struct Grants {
     room_join: bool,
     room: String,
     room_admin: bool,
+    room_create: bool,
+    room_list: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     can_publish: Option<bool>,
     can_publish_sources: Vec<String>,
@@ -391,6 +422,44 @@ mod tests {
         assert_eq!(keys().admit(&renewed, later), Ok(first));
         let too_late = later + Duration::from_secs(700);
         assert_eq!(keys().admit(&renewed, too_late), Err(Refusal::Expired));
+    }
+
+    #[test]
+    fn what_a_token_allows_beside_a_session_is_read() {
+        let authorize = |grants| {
+            let token = token("key", SECRET, grants);
+            keys().authorize(&token, now()).expect("valid")
+        };
+        let nothing = Authority {
+            create: false,
+            list: false,
+            administers: None,
+        };
+        assert_eq!(authorize(VideoGrants::default()), nothing);
+        // To be in a room is not to administer it.
+        assert_eq!(authorize(grants()), nothing);
+        let everything = VideoGrants {
+            room_admin: true,
+            room_create: true,
+            room_list: true,
+            ..grants()
+        };
+        assert_eq!(
+            authorize(everything.clone()),
+            Authority {
+                create: true,
+                list: true,
+                administers: Some("room".into())
+            }
+        );
+        let nowhere = VideoGrants {
+            room: String::new(),
+            room_admin: true,
+            ..VideoGrants::default()
+        };
+        assert_eq!(authorize(nowhere), nothing);
+        let forged = token("key", "guessed", everything);
+        assert_eq!(keys().authorize(&forged, now()), Err(Refusal::Signature));
     }
 
     #[test]

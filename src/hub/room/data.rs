@@ -44,19 +44,7 @@ impl Room {
         }
         packet.participant_sid = sid;
         packet.participant_identity = identity;
-        let everybody = sids.is_empty() && identities.is_empty();
-        let to: Vec<MemberId> = self
-            .members
-            .iter()
-            .filter(|(id, member)| {
-                **id != from
-                    && member.admission.can_subscribe
-                    && (everybody
-                        || sids.contains(&member.sid)
-                        || identities.contains(&member.admission.identity))
-            })
-            .map(|(id, _)| *id)
-            .collect();
+        let to = self.receivers(Some(from), &sids, &identities);
         if !to.is_empty() {
             self.order(Order::Data {
                 to,
@@ -64,6 +52,27 @@ impl Room {
                 packet: packet.encode_to_vec(),
             });
         }
+    }
+
+    /// Who is meant, of those who may receive anything: everybody when nobody is named.
+    pub(super) fn receivers(
+        &self,
+        from: Option<MemberId>,
+        sids: &[String],
+        identities: &[String],
+    ) -> Vec<MemberId> {
+        let everybody = sids.is_empty() && identities.is_empty();
+        let members = self.members.iter();
+        members
+            .filter(|(id, member)| {
+                Some(**id) != from
+                    && member.admission.can_subscribe
+                    && (everybody
+                        || sids.contains(&member.sid)
+                        || identities.contains(&member.admission.identity))
+            })
+            .map(|(id, _)| *id)
+            .collect()
     }
 }
 

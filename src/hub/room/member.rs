@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One participant of a room.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use livekit_protocol as proto;
 
-use super::{ConnectionId, MEDIA_DUE, RENEWAL, RESUME, SILENCE, Visit};
+use super::{ConnectionId, LONGEST_METADATA, MEDIA_DUE, RENEWAL, RESUME, SILENCE, Target, Visit};
 use crate::token::Admission;
 
 /// A participant from its arrival until it leaves.
@@ -25,6 +25,8 @@ pub(super) struct Member {
     pub(super) arrived: Duration,
     pub(super) renewed: Duration,
     joined_ms: i64,
+    /// By which of its peer connections it counts as connected.
+    pub(super) primary: Target,
     /// Whether its media is, or was, connected.
     pub(super) active: bool,
     /// Counts up with every change that is told.
@@ -64,6 +66,12 @@ impl Member {
     ) -> Self {
         Self {
             sid,
+            // Clients that may not receive anything connect by what they send.
+            primary: if admission.can_subscribe {
+                Target::Subscriber
+            } else {
+                Target::Publisher
+            },
             admission,
             auto_subscribe: visit.auto_subscribe,
             client_protocol: visit.client_protocol,
@@ -120,6 +128,52 @@ impl Member {
         }
     }
 
+    /// Takes what others are told of it from now on, where that is not empty; an attribute that is empty is taken
+    /// away. `false`, and nothing changes, when it is too long.
+    pub(super) fn describe(
+        &mut self,
+        name: String,
+        metadata: String,
+        attributes: HashMap<String, String>,
+    ) -> bool {
+        let pairs = attributes.iter();
+        let size = pairs.map(|(k, v)| k.len() + v.len()).sum::<usize>();
+        if size + name.len() + metadata.len() > LONGEST_METADATA {
+            return false;
+        }
+        if !name.is_empty() {
+            self.admission.name = name;
+        }
+        if !metadata.is_empty() {
+            self.admission.metadata = metadata;
+        }
+        for (key, value) in attributes {
+            if value.is_empty() {
+                self.admission.attributes.remove(&key);
+            } else {
+                self.admission.attributes.insert(key, value);
+            }
+        }
+        self.version += 1;
+        true
+    }
+
+    /// Takes what it may do from now on. Whether others see it stays as it was when it came.
+    pub(super) fn permit(&mut self, permission: &proto::ParticipantPermission) {
+        let sources = permission.can_publish_sources.iter();
+        self.admission.can_publish_sources = sources
+            .filter_map(|from| source_name(*from).map(str::to_owned))
+            .collect();
+        // Only sources that are not known were allowed, which is none.
+        let none = !permission.can_publish_sources.is_empty()
+            && self.admission.can_publish_sources.is_empty();
+        self.admission.can_publish = permission.can_publish && !none;
+        self.admission.can_publish_data = permission.can_publish_data;
+        self.admission.can_subscribe = permission.can_subscribe;
+        self.admission.can_update_own_metadata = permission.can_update_metadata;
+        self.version += 1;
+    }
+
     fn permission(&self) -> proto::ParticipantPermission {
         let sources = self.admission.can_publish_sources.iter();
         proto::ParticipantPermission {
@@ -152,10 +206,8 @@ impl Member {
     /// Whether the token lets it publish from this source.
     pub(super) fn may_publish(&self, from: i32) -> bool {
         let sources = &self.admission.can_publish_sources;
-        if sources.is_empty() {
-            return self.admission.can_publish;
-        }
-        sources.iter().any(|name| source(name) == Some(from))
+        self.admission.can_publish
+            && (sources.is_empty() || sources.iter().any(|name| source(name) == Some(from)))
     }
 
     /// Whether every microphone of it is muted: what still arrives is no speech.
@@ -167,15 +219,22 @@ impl Member {
     }
 }
 
-/// A source by its name in a token.
+/// Sources by their names in a token.
+const SOURCES: [(&str, proto::TrackSource); 4] = [
+    ("camera", proto::TrackSource::Camera),
+    ("microphone", proto::TrackSource::Microphone),
+    ("screen_share", proto::TrackSource::ScreenShare),
+    ("screen_share_audio", proto::TrackSource::ScreenShareAudio),
+];
+
 fn source(name: &str) -> Option<i32> {
-    use proto::TrackSource;
-    let source = match name.to_ascii_lowercase().as_str() {
-        "camera" => TrackSource::Camera,
-        "microphone" => TrackSource::Microphone,
-        "screen_share" => TrackSource::ScreenShare,
-        "screen_share_audio" => TrackSource::ScreenShareAudio,
-        _ => return None,
-    };
-    Some(source as i32)
+    let mut sources = SOURCES.into_iter();
+    let found = sources.find(|(known, _)| known.eq_ignore_ascii_case(name));
+    found.map(|(_, source)| source as i32)
+}
+
+fn source_name(from: i32) -> Option<&'static str> {
+    let mut sources = SOURCES.into_iter();
+    let found = sources.find(|(_, source)| *source as i32 == from);
+    found.map(|(name, _)| name)
 }

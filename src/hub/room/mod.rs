@@ -14,6 +14,7 @@
 //! ```
 
 mod action;
+mod admin;
 mod data;
 mod event;
 mod member;
@@ -33,6 +34,7 @@ use self::speakers::Speakers;
 use crate::token::Admission;
 
 pub use self::action::{Action, Order, Subscription, Unwelcome, View};
+pub use self::admin::{Denied, Told, Wish};
 pub use self::event::{Broken, ConnectionId, Input, MemberId, Report, Section, Target, Visit};
 
 /// How often a client says that it is alive.
@@ -47,7 +49,7 @@ const RESUME: Duration = Duration::from_secs(15);
 /// How long a member may take from its arrival until its media is connected.
 const MEDIA_DUE: Duration = Duration::from_secs(20);
 
-/// How long a room without members is kept.
+/// How long a room without members is kept, unless who made it said otherwise.
 const EMPTY: Duration = Duration::from_secs(20);
 
 /// How often members get a new token, with which they can come back.
@@ -69,11 +71,20 @@ pub struct Room {
     metadata: String,
     /// Milliseconds from 1970 until it was opened.
     opened_ms: i64,
+    /// How many there may be at most.
+    capacity: usize,
+    /// How many there may be in this meeting.
     most_members: usize,
     members: BTreeMap<MemberId, Member>,
     speakers: Speakers,
     next_member: u64,
     empty_since: Option<Duration>,
+    /// Whether anybody has been here.
+    visited: bool,
+    /// How long it is kept until somebody comes.
+    unvisited_for: Duration,
+    /// How long it is kept when everybody has left.
+    departed_for: Duration,
     dice: Dice,
     actions: Vec<Action>,
 }
@@ -88,11 +99,15 @@ impl Room {
             sid: id("RM", &mut dice),
             metadata: String::new(),
             opened_ms,
+            capacity: most_members,
             most_members,
             members: BTreeMap::new(),
             speakers: Speakers::default(),
             next_member: 1,
             empty_since: Some(Duration::ZERO),
+            visited: false,
+            unvisited_for: EMPTY,
+            departed_for: EMPTY,
             dice,
             actions: Vec::new(),
         }
@@ -152,8 +167,17 @@ impl Room {
     /// When [`Input::Tick`] is due.
     pub fn deadline(&self) -> Option<Duration> {
         let members = self.members.values().map(Member::deadline);
-        let empty = self.empty_since.map(|since| since + EMPTY);
+        let empty = self.empty_since.map(|since| since + self.patience());
         members.chain(empty).chain(self.speakers.deadline()).min()
+    }
+
+    /// How long it is kept without anybody.
+    fn patience(&self) -> Duration {
+        if self.visited {
+            self.departed_for
+        } else {
+            self.unvisited_for
+        }
     }
 
     /// How many are there.
@@ -183,16 +207,11 @@ impl Room {
         let joined_ms = self.unix_ms(now);
         let member = Member::new(sid, admission, visit, connection, joined_ms, now);
         let hello = self.welcome(&member);
-        let receives = member.admission.can_subscribe;
-        let wants_all = member.auto_subscribe && receives;
         self.members.insert(id, member);
+        self.visited = true;
         self.send(id, signal_response::Message::Join(hello));
         self.order(Order::Open(id));
-        if wants_all {
-            for subscription in self.subscriptions_for(id) {
-                self.subscribe(id, subscription);
-            }
-        }
+        self.subscribe_to_all(id);
         self.announce(id, Whom::Others);
     }
 
@@ -201,8 +220,7 @@ impl Room {
             room: Some(self.info(1)),
             participant: Some(member.info()),
             other_participants: self.visible().map(Member::info).collect(),
-            // Clients that may not receive anything connect by what they send.
-            subscriber_primary: member.admission.can_subscribe,
+            subscriber_primary: member.primary == Target::Subscriber,
             ping_interval: PING.as_secs() as i32,
             ping_timeout: SILENCE.as_secs() as i32,
             server_version: env!("CARGO_PKG_VERSION").into(),
@@ -222,8 +240,8 @@ impl Room {
         proto::Room {
             sid: self.sid.clone(),
             name: self.name.clone(),
-            empty_timeout: EMPTY.as_secs() as u32,
-            departure_timeout: EMPTY.as_secs() as u32,
+            empty_timeout: self.unvisited_for.as_secs() as u32,
+            departure_timeout: self.departed_for.as_secs() as u32,
             max_participants: self.most_members as u32,
             creation_time: self.opened_ms / 1000,
             creation_time_ms: self.opened_ms,
@@ -276,7 +294,17 @@ impl Room {
             id,
             signal_response::Message::Update(proto::ParticipantUpdate { participants }),
         );
+        self.show_room(id);
         self.order(Order::Restart(id));
+    }
+
+    /// Tells a member what the room is like.
+    fn show_room(&mut self, id: MemberId) {
+        let room = Some(self.info(0));
+        self.send(
+            id,
+            signal_response::Message::RoomUpdate(proto::RoomUpdate { room }),
+        );
     }
 
     fn signal(
@@ -380,12 +408,7 @@ impl Room {
         let Some(member) = self.members.get_mut(&id) else {
             return;
         };
-        let primary = if member.admission.can_subscribe {
-            Target::Subscriber
-        } else {
-            Target::Publisher
-        };
-        if target == primary && !member.active {
+        if target == member.primary && !member.active {
             member.active = true;
             member.version += 1;
             self.announce(id, Whom::Everybody);
@@ -429,7 +452,11 @@ impl Room {
             }
         }
         self.tell_speakers(now);
-        if self.empty_since.is_some_and(|since| now >= since + EMPTY) {
+        let patience = self.patience();
+        if self
+            .empty_since
+            .is_some_and(|since| now >= since + patience)
+        {
             self.actions.push(Action::End);
         }
     }

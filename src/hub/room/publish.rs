@@ -4,9 +4,7 @@
 use livekit_protocol::{self as proto, request_response, signal_response};
 
 use super::member::{Member, Pending, Track};
-use super::{
-    LONGEST_METADATA, MOST_TRACKS, MemberId, Order, Room, Section, Subscription, View, Whom,
-};
+use super::{MOST_TRACKS, MemberId, Order, Room, Section, Subscription, View, Whom};
 
 /// The longest name that a track may have, in bytes.
 const LONGEST_LABEL: usize = 256;
@@ -164,6 +162,16 @@ impl Room {
             .collect()
     }
 
+    /// Lets a member receive everything, if that is what it wants.
+    pub(super) fn subscribe_to_all(&mut self, id: MemberId) {
+        if !self.members.get(&id).is_some_and(|m| m.auto_subscribe) {
+            return;
+        }
+        for subscription in self.subscriptions_for(id) {
+            self.subscribe(id, subscription);
+        }
+    }
+
     pub(super) fn subscribe(&mut self, id: MemberId, subscription: Subscription) {
         let Some(member) = self.members.get_mut(&id) else {
             return;
@@ -264,30 +272,12 @@ impl Room {
         let Some(member) = self.members.get_mut(&id) else {
             return;
         };
-        let attributes = update.attributes.iter();
-        let size = attributes.map(|(k, v)| k.len() + v.len()).sum::<usize>()
-            + update.metadata.len()
-            + update.name.len();
         let reason = if !member.admission.can_update_own_metadata {
             request_response::Reason::NotAllowed
-        } else if size > LONGEST_METADATA {
-            request_response::Reason::LimitExceeded
-        } else {
-            if !update.name.is_empty() {
-                member.admission.name = update.name;
-            }
-            if !update.metadata.is_empty() {
-                member.admission.metadata = update.metadata;
-            }
-            for (key, value) in update.attributes {
-                if value.is_empty() {
-                    member.admission.attributes.remove(&key);
-                } else {
-                    member.admission.attributes.insert(key, value);
-                }
-            }
-            member.version += 1;
+        } else if member.describe(update.name, update.metadata, update.attributes) {
             request_response::Reason::Ok
+        } else {
+            request_response::Reason::LimitExceeded
         };
         let response = proto::RequestResponse {
             request_id: update.request_id,

@@ -8,6 +8,8 @@ use prost::Message as _;
 
 use super::*;
 
+mod admin;
+
 /// A room, and everything that was done so far.
 struct World {
     room: Room,

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
+mod admin;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
