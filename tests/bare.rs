@@ -183,6 +183,23 @@ impl Bare {
         self.received.lock().metadata.clone()
     }
 
+    /// Waits until the room's metadata are others than `before`, and gives them.
+    pub fn metadata_after(&self, before: &str, within: Duration) -> String {
+        let changed = |state: &State| state.metadata.last().is_some_and(|now| now != before);
+        self.wait("other metadata", within, changed);
+        self.metadata().pop().unwrap_or_default()
+    }
+
+    /// Waits until the service has put it out.
+    pub fn wait_until_out(&self, within: Duration) {
+        let state = self.received.lock();
+        let changed = &self.received.changed;
+        let (state, _) = changed
+            .wait_timeout_while(state, within, |state| !state.done)
+            .unwrap_or_else(PoisonError::into_inner);
+        assert!(state.done, "bare participant: still there after {within:?}");
+    }
+
     /// Every message on the meeting's own topic so far: from whom, and its text.
     pub fn said(&self) -> Vec<(String, String)> {
         self.received.lock().said.clone()

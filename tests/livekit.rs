@@ -45,16 +45,25 @@ enum Kind {
 impl Server {
     /// Starts `roomseal hub` on free ports of 127.0.0.1.
     pub fn hub() -> Self {
+        Self::start_as_hub(Ipv4Addr::LOCALHOST, None)
+    }
+
+    /// Starts `roomseal hub` inside a namespace, on the address that it has there.
+    pub fn hub_inside(namespace: &Namespace) -> Self {
+        Self::start_as_hub(namespace.address(), Some(namespace.clone()))
+    }
+
+    fn start_as_hub(address: Ipv4Addr, namespace: Option<Namespace>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let [port, tcp_port, udp_port] = free_ports();
         let mut server = Self {
             kind: Kind::Hub,
-            address: Ipv4Addr::LOCALHOST,
+            address,
             port,
             tcp_port,
             udp_port,
             config: appliance::secret(folder.path(), "api-secret", API_SECRET),
-            namespace: None,
+            namespace,
             process: None,
             _folder: folder,
         };
@@ -142,7 +151,11 @@ impl Server {
     }
 
     fn start_hub(&self) -> Running {
-        let mut command = Command::new(places::built("roomseal"));
+        let program = places::built("roomseal");
+        let mut command = match &self.namespace {
+            Some(namespace) => namespace.command(&program),
+            None => Command::new(program),
+        };
         let at = |port| format!("{}:{port}", self.address);
         command.args([
             "hub",
@@ -150,7 +163,12 @@ impl Server {
             &at(self.port),
             "--media",
             &at(self.udp_port),
+            "--media-tcp",
+            &at(self.tcp_port),
         ]);
+        if self.namespace.is_some() {
+            command.arg("--insecure-lan");
+        }
         command.args(["--api-key", API_KEY, "--api-secret-file"]);
         command.arg(&self.config).env("NO_COLOR", "1");
         let process = Running::start("roomseal hub", &command);
@@ -220,6 +238,21 @@ impl Server {
             .with_identity(identity)
             .with_name(identity)
             .with_grants(grants)
+            .to_jwt()
+            .expect("the grants are well-formed")
+    }
+
+    /// A token for a participant of another kind than a person: `egress`, `sip`, `agent`, ...
+    pub fn token_of_kind(&self, kind: &str, identity: &str, room: &str) -> String {
+        AccessToken::with_api_key(API_KEY, API_SECRET)
+            .with_identity(identity)
+            .with_name(identity)
+            .with_kind(kind)
+            .with_grants(VideoGrants {
+                room_join: true,
+                room: room.to_owned(),
+                ..VideoGrants::default()
+            })
             .to_jwt()
             .expect("the grants are well-formed")
     }

@@ -8,7 +8,8 @@
 //! # The way of a packet
 //!
 //! ```text
-//!  publisher ──UDP──► serve ──► switch ──► meeting (one task per room)        meeting ──UDP──► subscribers
+//!  publisher ──UDP──► serve ────┐
+//!          └───TCP──► streams ──► switch ──► meeting (one task per room)      meeting ──UDP/TCP──► subscribers
 //!                               routes:      forward: SRTP opened, track       SRTP sealed for each,
 //!                               whose it is, found, numbers without gaps ──►   retransmission,
 //!                               how much     room: who receives it             never the frame inside
@@ -29,10 +30,12 @@
 
 mod bucket;
 pub mod forward;
+mod guests;
 mod meeting;
 pub mod room;
 mod routes;
 mod serve;
+mod streams;
 mod switch;
 pub mod token;
 mod twirp;

@@ -5,18 +5,19 @@
 //! and a client that does not take what it is sent loses its connection.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use livekit_protocol::{signal_request, signal_response};
 use str0m::config::DtlsCert;
+use str0m::net::Protocol;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::forward::{Forwarder, PeerId};
+use crate::forward::{Addresses, Forwarder, PeerId, Way};
 use crate::room::{Action, ConnectionId, Denied, Dice, Input, Room, Told, Unwelcome, Visit, Wish};
 use crate::routes::RoomNumber;
+use crate::streams::Streams;
 use crate::switch::Switch;
 use crate::token::{Admission, ApiKeys};
 use crate::wire;
@@ -68,7 +69,7 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 pub(crate) struct Packet {
     pub(crate) peer: PeerId,
-    pub(crate) source: SocketAddr,
+    pub(crate) way: Way,
     pub(crate) bytes: Vec<u8>,
     pub(crate) at: Instant,
 }
@@ -78,8 +79,8 @@ pub(crate) struct Packet {
 pub(crate) struct Building {
     pub(crate) keys: ApiKeys,
     pub(crate) socket: UdpSocket,
-    /// Where packets arrive, as clients know it.
-    pub(crate) media: SocketAddr,
+    pub(crate) streams: Streams,
+    pub(crate) media: Addresses,
     pub(crate) certificate: DtlsCert,
     pub(crate) most_participants: usize,
     pub(crate) switch: Switch,
@@ -136,7 +137,7 @@ impl Meeting {
                 _ = packets.recv_many(&mut batch, BATCH) => {
                     for packet in batch.drain(..) {
                         self.forwarder
-                            .receive(packet.peer, packet.source, &packet.bytes, packet.at);
+                            .receive(packet.peer, packet.way, &packet.bytes, packet.at);
                     }
                     self.carry_out(Vec::new())
                 }
@@ -246,11 +247,13 @@ impl Meeting {
             self.building.switch.change(self.number, route);
         }
         for transmit in self.forwarder.transmits() {
-            // Where there is no room for it, it is lost as on any other link.
-            let _ = self
-                .building
-                .socket
-                .try_send_to(&transmit.contents, transmit.destination);
+            let to = transmit.destination;
+            if transmit.proto == Protocol::Tcp {
+                self.building.streams.send(to, transmit.contents.to_vec());
+            } else {
+                // Where there is no room for it, it is lost as on any other link.
+                let _ = self.building.socket.try_send_to(&transmit.contents, to);
+            }
         }
         over
     }

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Whose a packet is: many connections share one UDP port.
+//! Whose a packet is: many connections share one UDP port, and one TCP port.
 //!
-//! A connection begins with a STUN request that names it; the room checks its password. From then on the address tells.
+//! A connection begins with a STUN request that names it; the room checks its password. From then on the way that a
+//! packet comes tells.
 //! Everything else, and everything beyond what one connection may send, is dropped before it costs anything.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use str0m::ice::StunMessage;
 
 use crate::bucket::Bucket;
-use crate::forward::{PeerId, Route};
+use crate::forward::{PeerId, Route, Way};
 
-/// Addresses that one connection may use; a phone between two networks has a few.
-const MOST_ADDRESSES: usize = 8;
+/// Ways that one connection may use; a phone between two networks has a few.
+const MOST_WAYS: usize = 8;
 
 /// Packets that one connection may send in a second: four large videos with sound.
 const PACKETS: u32 = 4000;
@@ -29,13 +29,13 @@ pub(crate) type RoomNumber = u64;
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
     names: HashMap<String, (RoomNumber, PeerId)>,
-    addresses: HashMap<SocketAddr, (RoomNumber, PeerId)>,
+    ways: HashMap<Way, (RoomNumber, PeerId)>,
     peers: HashMap<(RoomNumber, PeerId), Known>,
 }
 
 #[derive(Debug)]
 struct Known {
-    addresses: Vec<SocketAddr>,
+    ways: Vec<Way>,
     packets: Bucket,
     bytes: Bucket,
 }
@@ -44,19 +44,19 @@ impl Routes {
     /// Whose this packet is; `None` when it is nobody's, or too much.
     pub(crate) fn of(
         &mut self,
-        source: SocketAddr,
+        way: Way,
         packet: &[u8],
         now: Duration,
     ) -> Option<(RoomNumber, PeerId)> {
         // RFC 7983: below 4 is STUN.
         let named = packet.first().is_some_and(|first| *first < 4);
-        let owner = match self.addresses.get(&source) {
-            // From a known address whose owner is gone, or which another connection now uses, a request tells.
+        let owner = match self.ways.get(&way) {
+            // On a known way whose owner is gone, or which another connection now uses, a request tells.
             Some(owner) if !named => *owner,
             known => {
                 let known = known.copied();
                 let asked = self.named(packet);
-                // Answers name nobody, and can only be meant for who sends from there.
+                // Answers name nobody, and can only be meant for whose way it is.
                 asked.or(known)?
             }
         };
@@ -77,12 +77,12 @@ impl Routes {
             Route::Name(name, peer) => {
                 self.names.insert(name, (room, peer));
                 self.peers.entry((room, peer)).or_insert_with(|| Known {
-                    addresses: Vec::new(),
+                    ways: Vec::new(),
                     packets: Bucket::new(PACKETS, now),
                     bytes: Bucket::new(BYTES, now),
                 });
             }
-            Route::Address(address, peer) => self.bind(room, address, peer),
+            Route::Way(way, peer) => self.bind(room, way, peer),
             Route::Gone(member) => self.remove(|owner| owner.0 == room && owner.1.0 == member),
         }
     }
@@ -92,39 +92,44 @@ impl Routes {
         self.remove(|owner| owner.0 == room);
     }
 
-    fn bind(&mut self, room: RoomNumber, address: SocketAddr, peer: PeerId) {
+    fn bind(&mut self, room: RoomNumber, way: Way, peer: PeerId) {
         let owner = (room, peer);
-        if self.addresses.get(&address) == Some(&owner) {
+        if self.ways.get(&way) == Some(&owner) {
             return;
         }
         let Some(known) = self.peers.get_mut(&owner) else {
             return;
         };
-        let oldest = (known.addresses.len() >= MOST_ADDRESSES).then(|| known.addresses.remove(0));
-        known.addresses.push(address);
+        let oldest = (known.ways.len() >= MOST_WAYS).then(|| known.ways.remove(0));
+        known.ways.push(way);
         if let Some(oldest) = oldest {
-            self.addresses.remove(&oldest);
+            self.ways.remove(&oldest);
         }
-        let before = self.addresses.insert(address, owner);
+        let before = self.ways.insert(way, owner);
         if let Some(before) = before.and_then(|before| self.peers.get_mut(&before)) {
-            before.addresses.retain(|known| *known != address);
+            before.ways.retain(|known| *known != way);
         }
     }
 
     fn remove(&mut self, gone: impl Fn(&(RoomNumber, PeerId)) -> bool) {
         self.names.retain(|_, owner| !gone(owner));
-        self.addresses.retain(|_, owner| !gone(owner));
+        self.ways.retain(|_, owner| !gone(owner));
         self.peers.retain(|owner, _| !gone(owner));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use str0m::net::Protocol;
+
     use super::*;
     use crate::room::{MemberId, Target};
 
-    fn address(port: u16) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], port))
+    fn way(port: u16) -> Way {
+        Way {
+            protocol: Protocol::Udp,
+            address: ([127, 0, 0, 1], port).into(),
+        }
     }
 
     fn peer(member: u64) -> PeerId {
@@ -159,47 +164,54 @@ mod tests {
         let mut routes = Routes::default();
         routes.change(1, Route::Name("ann".into(), peer(1)), NOW);
         routes.change(2, Route::Name("bob".into(), peer(1)), NOW);
-        assert_eq!(routes.of(address(5), &RTP, NOW), None);
-        assert_eq!(routes.of(address(5), &request("eve"), NOW), None);
-        assert_eq!(
-            routes.of(address(5), &request("bob"), NOW),
-            Some((2, peer(1)))
-        );
+        assert_eq!(routes.of(way(5), &RTP, NOW), None);
+        assert_eq!(routes.of(way(5), &request("eve"), NOW), None);
+        assert_eq!(routes.of(way(5), &request("bob"), NOW), Some((2, peer(1))));
         // The room has not checked the password yet.
-        assert_eq!(routes.of(address(5), &RTP, NOW), None);
-        routes.change(2, Route::Address(address(5), peer(1)), NOW);
-        assert_eq!(routes.of(address(5), &RTP, NOW), Some((2, peer(1))));
+        assert_eq!(routes.of(way(5), &RTP, NOW), None);
+        routes.change(2, Route::Way(way(5), peer(1)), NOW);
+        assert_eq!(routes.of(way(5), &RTP, NOW), Some((2, peer(1))));
         // The same address, used by another connection.
-        assert_eq!(
-            routes.of(address(5), &request("ann"), NOW),
-            Some((1, peer(1)))
-        );
+        assert_eq!(routes.of(way(5), &request("ann"), NOW), Some((1, peer(1))));
+    }
+
+    #[test]
+    fn the_same_port_over_tcp_is_another_way() {
+        let mut routes = Routes::default();
+        routes.change(1, Route::Name("ann".into(), peer(1)), NOW);
+        routes.change(1, Route::Way(way(5), peer(1)), NOW);
+        let tcp = Way {
+            protocol: Protocol::Tcp,
+            ..way(5)
+        };
+        assert_eq!(routes.of(tcp, &RTP, NOW), None);
+        assert_eq!(routes.of(way(5), &RTP, NOW), Some((1, peer(1))));
     }
 
     #[test]
     fn who_is_gone_gets_nothing_any_more() {
         let mut routes = Routes::default();
         routes.change(1, Route::Name("ann".into(), peer(1)), NOW);
-        routes.change(1, Route::Address(address(5), peer(1)), NOW);
+        routes.change(1, Route::Way(way(5), peer(1)), NOW);
         routes.change(1, Route::Gone(MemberId(1)), NOW);
-        assert_eq!(routes.of(address(5), &RTP, NOW), None);
-        assert_eq!(routes.of(address(5), &request("ann"), NOW), None);
+        assert_eq!(routes.of(way(5), &RTP, NOW), None);
+        assert_eq!(routes.of(way(5), &request("ann"), NOW), None);
         routes.change(1, Route::Name("bob".into(), peer(2)), NOW);
         routes.close(1);
-        assert_eq!(routes.of(address(5), &request("bob"), NOW), None);
-        assert!(routes.names.is_empty() && routes.addresses.is_empty() && routes.peers.is_empty());
+        assert_eq!(routes.of(way(5), &request("bob"), NOW), None);
+        assert!(routes.names.is_empty() && routes.ways.is_empty() && routes.peers.is_empty());
     }
 
     #[test]
-    fn one_connection_uses_so_many_addresses_and_no_more() {
+    fn one_connection_uses_so_many_ways_and_no_more() {
         let mut routes = Routes::default();
         routes.change(1, Route::Name("ann".into(), peer(1)), NOW);
         for port in 1..=100 {
-            routes.change(1, Route::Address(address(port), peer(1)), NOW);
+            routes.change(1, Route::Way(way(port), peer(1)), NOW);
         }
-        assert_eq!(routes.addresses.len(), MOST_ADDRESSES);
-        assert_eq!(routes.of(address(1), &RTP, NOW), None);
-        assert_eq!(routes.of(address(100), &RTP, NOW), Some((1, peer(1))));
+        assert_eq!(routes.ways.len(), MOST_WAYS);
+        assert_eq!(routes.of(way(1), &RTP, NOW), None);
+        assert_eq!(routes.of(way(100), &RTP, NOW), Some((1, peer(1))));
     }
 
     #[test]
@@ -208,14 +220,14 @@ mod tests {
         for (room, name) in [(1, "ann"), (2, "bob")] {
             routes.change(room, Route::Name(name.into(), peer(1)), NOW);
             let port = room as u16;
-            routes.change(room, Route::Address(address(port), peer(1)), NOW);
+            routes.change(room, Route::Way(way(port), peer(1)), NOW);
         }
         let through = (0..1_000_000)
-            .filter(|_| routes.of(address(1), &RTP, NOW).is_some())
+            .filter(|_| routes.of(way(1), &RTP, NOW).is_some())
             .count();
         assert_eq!(through, PACKETS as usize);
-        assert!(routes.of(address(2), &RTP, NOW).is_some());
+        assert!(routes.of(way(2), &RTP, NOW).is_some());
         let later = NOW + Duration::from_millis(500);
-        assert!(routes.of(address(1), &RTP, later).is_some());
+        assert!(routes.of(way(1), &RTP, later).is_some());
     }
 }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The hub on the network: signalling over WebSocket, media over one UDP port.
+//! The hub on the network: signalling over WebSocket, media over one UDP port and one TCP port.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -16,6 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use str0m::net::Protocol;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
@@ -25,9 +25,11 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::bucket::Bucket;
-use crate::forward::{self, CertificateError};
+use crate::forward::{self, Addresses, CertificateError, Way};
+use crate::guests::Guests;
 use crate::meeting::{Building, Connection, Knock};
 use crate::room::Unwelcome;
+use crate::streams::{self, Streams};
 use crate::switch::Switch;
 use crate::token::{Admission, ApiKeys, Refusal};
 use crate::twirp;
@@ -35,9 +37,6 @@ use crate::wire::{self, Query};
 
 /// Connections at a time.
 const MOST_CONNECTIONS: usize = 512;
-
-/// Of these, how many one address may hold.
-const MOST_OF_ONE: usize = 64;
 
 /// How long a request may take to arrive.
 const READING: Duration = Duration::from_secs(10);
@@ -54,8 +53,8 @@ const MESSAGES: u32 = 100;
 /// So many messages that make no sense end a connection.
 const MOST_GARBAGE: u32 = 16;
 
-/// The longest datagram.
-const DATAGRAM: usize = 2048;
+/// The longest packet.
+pub(crate) const DATAGRAM: usize = 2048;
 
 /// What the hub does, and where.
 #[derive(Debug)]
@@ -64,6 +63,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where media arrives, as clients reach it: an address of this machine, and a UDP port (0: any that is free).
     pub media: SocketAddr,
+    /// Where clients connect to for media whose network lets no UDP through: an address of this machine, and a TCP port
+    /// (0: any that is free).
+    pub media_tcp: SocketAddr,
     /// The keys that tokens are signed with.
     pub keys: ApiKeys,
     /// Rooms at a time.
@@ -96,6 +98,7 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Hub {
     listener: TcpListener,
+    streams: TcpListener,
     building: Arc<Building>,
     guests: Arc<Guests>,
 }
@@ -114,20 +117,32 @@ impl Hub {
                 option: "--listen",
                 source,
             })?;
-        let media = |source| Error::Address {
+        let udp = |source| Error::Address {
             address: config.media,
             what: "media",
             option: "--media",
             source,
         };
-        let socket = UdpSocket::bind(config.media).await.map_err(media)?;
-        let address = socket.local_addr().map_err(media)?;
+        let tcp = |source| Error::Address {
+            address: config.media_tcp,
+            what: "media over TCP",
+            option: "--media-tcp",
+            source,
+        };
+        let socket = UdpSocket::bind(config.media).await.map_err(udp)?;
+        let streams = TcpListener::bind(config.media_tcp).await.map_err(tcp)?;
+        let media = Addresses {
+            udp: socket.local_addr().map_err(udp)?,
+            tcp: streams.local_addr().map_err(tcp)?,
+        };
         Ok(Self {
             listener,
+            streams,
             building: Arc::new(Building {
                 keys: config.keys,
                 socket,
-                media: address,
+                streams: Streams::default(),
+                media,
                 certificate: forward::certificate()?,
                 most_participants: config.most_participants,
                 switch: Switch::new(config.most_rooms),
@@ -145,16 +160,18 @@ impl Hub {
     }
 
     /// Where media arrives.
-    pub fn media_address(&self) -> SocketAddr {
+    pub fn media(&self) -> Addresses {
         self.building.media
     }
 
     /// Serves until dropped. Must run on a tokio runtime with its clock and network.
     pub async fn serve(self) -> Infallible {
         let receiving = receive(Arc::clone(&self.building));
+        let connecting = streams::listen(self.streams, Arc::clone(&self.building));
         let listening = listen(self.listener, self.building, self.guests);
         tokio::select! {
             never = receiving => never,
+            never = connecting => never,
             never = listening => never,
         }
     }
@@ -165,7 +182,12 @@ async fn receive(building: Arc<Building>) -> Infallible {
     let mut bytes = vec![0; DATAGRAM];
     loop {
         match building.socket.recv_from(&mut bytes).await {
-            Ok((length, source)) => building.switch.pass(source, &bytes[..length]),
+            Ok((length, address)) => {
+                let protocol = Protocol::Udp;
+                building
+                    .switch
+                    .pass(Way { protocol, address }, &bytes[..length]);
+            }
             Err(error) => {
                 tracing::debug!(%error, "no packet");
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -436,43 +458,4 @@ fn say(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
     );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-/// How many connections each address holds.
-#[derive(Debug, Default)]
-struct Guests(Mutex<HashMap<IpAddr, usize>>);
-
-/// A connection of an address; dropping it gives it back.
-#[derive(Debug)]
-struct Guest {
-    guests: Arc<Guests>,
-    address: IpAddr,
-}
-
-impl Guests {
-    fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Guest> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = held.entry(address).or_default();
-        if *count >= MOST_OF_ONE {
-            return None;
-        }
-        *count += 1;
-        Some(Guest {
-            guests: Arc::clone(self),
-            address,
-        })
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        let held = &self.guests.0;
-        let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = held.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                held.remove(&self.address);
-            }
-        }
-    }
 }

@@ -2,13 +2,12 @@
 //! Which rooms there are, and which packets go to which.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use crate::forward::Route;
+use crate::forward::{Route, Way};
 use crate::meeting::{Building, Doors, Knock, Meeting, Packet};
 use crate::routes::{RoomNumber, Routes};
 
@@ -92,24 +91,25 @@ impl Switch {
         true
     }
 
-    /// Hands a packet to its room, if it has one that can take it.
-    pub(crate) fn pass(&self, source: SocketAddr, bytes: &[u8]) {
+    /// Hands a packet to its room. Whether it is somebody's; a room that is too busy for it loses it all the same.
+    pub(crate) fn pass(&self, way: Way, bytes: &[u8]) -> bool {
         let at = Instant::now();
         let mut inner = self.lock();
         let now = at.saturating_duration_since(self.start);
-        let Some((room, peer)) = inner.routes.of(source, bytes, now) else {
-            return;
+        let Some((room, peer)) = inner.routes.of(way, bytes, now) else {
+            return false;
         };
         if let Some(doors) = inner.rooms.get(&room) {
             let packet = Packet {
                 peer,
-                source,
+                way,
                 bytes: bytes.to_vec(),
                 at,
             };
             // A room that cannot keep up loses packets, and no other room does.
             let _ = doors.packets.try_send(packet);
         }
+        true
     }
 
     /// Takes a change in whose packets are whose.

@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The hub in the place of a LiveKit server: same meetings, same proofs.
 
-use roomseal_e2ee::Codec;
-use roomseal_tests::livekit::Server;
+use std::time::Instant;
 
-use crate::{resume, sdk, sealed};
+use roomseal_e2ee::Codec;
+use roomseal_tests::appliance::participant;
+use roomseal_tests::bare::Bare;
+use roomseal_tests::livekit::Server;
+use roomseal_tests::network::Network;
+
+use crate::faults::{meet, nothing_clear, wait_for_more};
+use crate::roomseal::{ask, new_meeting, start, wait_for_shield};
+use crate::{SOON, one_at_a_time, resume, sdk, sealed};
+
+const MEDIA: [&str; 4] = ["--camera", "test", "--microphone", "test"];
 
 #[test]
 fn a_guest_opens_every_frame_that_the_box_seals_and_the_hub_forwards() {
@@ -24,4 +33,87 @@ fn the_box_opens_what_the_official_sdk_seals_and_the_hub_forwards() {
 #[test]
 fn three_seconds_without_signalling_interrupt_neither_session_nor_media_on_the_hub() {
     resume::three_seconds_without_signalling(Server::hub);
+}
+
+#[test]
+fn where_no_udp_passes_media_reach_the_hub_over_tcp() {
+    let _turn = one_at_a_time();
+    let network = Network::with_hosts(3);
+    let server = Server::hub_inside(network.host(0));
+    resume::lose(&network, "udp", None);
+    let (sender, guest) = meet(&server, "tcp", Some(&network));
+    wait_for_more(&guest, Instant::now(), 60, SOON);
+    nothing_clear(&sender);
+}
+
+#[cfg(feature = "full")]
+#[test]
+fn when_udp_stops_media_reach_the_hub_over_tcp() {
+    resume::when_udp_stops(Server::hub_inside);
+}
+
+#[test]
+fn a_host_turns_encryption_on_bots_are_put_out_and_the_meeting_ends_for_everybody_on_the_hub() {
+    let _turn = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::hub();
+    let (host_link, guest_link) =
+        new_meeting(&folder.path().join("links"), "hub", &["--announce-off"]);
+    let mut host = start("run", "box", &host_link)
+        .api_key(&server)
+        .with(MEDIA)
+        .join(&server, "hub");
+    let mut guest = start("guest", "guest", &guest_link)
+        .with(MEDIA)
+        .join(&server, "hub");
+    let began = Instant::now();
+    for member in [&host, &guest] {
+        wait_for_shield(member, began, "open");
+    }
+    // While it is off, whatever joins may stay.
+    let bot = |identity| {
+        let token = server.token_of_kind("egress", identity, "hub");
+        Bare::join(&server.url(), &token, Vec::new())
+    };
+    let recorder = bot("recorder");
+    let watcher = Bare::join(&server.url(), &server.token("watcher", "hub"), Vec::new());
+    let off = watcher.metadata().pop().unwrap();
+    assert!(!off.is_empty(), "the policy is in the metadata");
+    host.wait_for("recorder", SOON, |status| {
+        participant(status, "recorder").map(drop)
+    });
+
+    let pressed = Instant::now();
+    let (done, said) = ask(&host, &["e2ee", "on"]);
+    assert!(done, "{said}");
+    recorder.wait_until_out(SOON);
+    let on = watcher.metadata_after(&off, SOON);
+    // Somebody who follows nothing keeps the others from being sealed.
+    drop(watcher);
+    for member in [&host, &guest] {
+        let took = wait_for_shield(member, pressed, "sealed");
+        println!(
+            "{}: sealed {} ms after the press",
+            member.identity(),
+            took.as_millis()
+        );
+    }
+    host.wait_for("word of the recorder", SOON, |status| {
+        let mut texts = status.happenings.iter().map(|it| &it.text);
+        texts.any(|text| text.contains("recorder")).then_some(())
+    });
+    // Who comes now learns what holds from the metadata; a bot is put out again.
+    let second = bot("second");
+    assert_eq!(second.metadata(), [on]);
+    second.wait_until_out(SOON);
+
+    let (refused, said) = ask(&guest, &["end"]);
+    assert!(!refused && said.contains("only a host"), "{said}");
+    let (done, said) = ask(&host, &["end"]);
+    assert!(done, "{said}");
+    for member in [&mut host, &mut guest] {
+        assert!(!member.process.wait(SOON).success());
+        let output = member.process.output();
+        assert!(output.contains("is over"), "{output}");
+    }
 }

@@ -9,6 +9,8 @@ use livekit_protocol::signal_request::Message;
 use roomseal_appliance::status::Connection;
 use roomseal_tests::appliance::{Appliance, Start, participant, track};
 use roomseal_tests::livekit::Server;
+#[cfg(feature = "full")]
+use roomseal_tests::network::Namespace;
 use roomseal_tests::network::Network;
 use roomseal_tests::proxy::{Instead, Proxy};
 use roomseal_tests::relay::Relay;
@@ -101,8 +103,7 @@ pub(crate) fn three_seconds_without_signalling(server: fn() -> Server) {
 }
 
 /// The way that media take, between the box and the server, in both directions.
-#[cfg(feature = "full")]
-fn lose(network: &Network, protocol: &str, port: Option<u16>) {
+pub(crate) fn lose(network: &Network, protocol: &str, port: Option<u16>) {
     let [server, sender] = [0, 1].map(|n| network.host(n));
     sender.lose(protocol, server.address(), port);
     server.lose(protocol, sender.address(), port);
@@ -117,9 +118,14 @@ fn lose_nothing(network: &Network) {
 #[cfg(feature = "full")]
 #[test]
 fn when_udp_stops_media_take_the_way_over_tcp() {
+    when_udp_stops(Server::inside);
+}
+
+#[cfg(feature = "full")]
+pub(crate) fn when_udp_stops(server: fn(&Namespace) -> Server) {
     let _turn = one_at_a_time();
     let network = Network::with_hosts(3);
-    let server = Server::inside(network.host(0));
+    let server = server(network.host(0));
     let (mut sender, guest) = meet(&server, "udp", Some(&network));
     lose(&network, "udp", None);
     let lost = Instant::now();

@@ -31,6 +31,9 @@ pub struct HubArgs {
     /// Where media arrives (UDP): an address of this machine that clients reach
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7882")]
     media: SocketAddr,
+    /// Where clients connect to for media when their network lets no UDP through (TCP) [default: as --media]
+    #[arg(long, value_name = "ADDRESS")]
+    media_tcp: Option<SocketAddr>,
     /// Name of the API key
     #[arg(long, value_name = "NAME")]
     api_key: String,
@@ -54,11 +57,14 @@ impl HubArgs {
     /// # Errors
     /// When the arguments make no sense or the addresses cannot be had.
     pub fn run(self) -> Result<(), Failure> {
-        if self.media.ip().is_unspecified() {
+        let media_tcp = self.media_tcp.unwrap_or(self.media);
+        for (option, address) in [("--media", self.media), ("--media-tcp", media_tcp)] {
+            if !address.ip().is_unspecified() {
+                continue;
+            }
             return Err(Failure::Usage(format!(
-                "--media {} is no address that clients can send to: name one of this machine's own, \
-                 as `ip address` lists them",
-                self.media
+                "{option} {address} is no address that clients can send to: name one of this machine's own, \
+                 as `ip address` lists them"
             )));
         }
         if !self.listen.ip().is_loopback() && !self.insecure_lan {
@@ -77,6 +83,7 @@ impl HubArgs {
         let config = Config {
             listen: self.listen,
             media: self.media,
+            media_tcp,
             keys: ApiKeys::new([key]),
             most_rooms: self.most_rooms,
             most_participants: self.most_participants,
@@ -95,8 +102,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let hub = Hub::bind(config).await?;
     let address = hub.address().context("the hub has no address")?;
     tracing::info!(
-        "the hub listens on {address}, media on {} (UDP)",
-        hub.media_address()
+        "the hub listens on {address}, media on {} (UDP) and {} (TCP)",
+        hub.media().udp,
+        hub.media().tcp
     );
     // Where nobody waits for it, this does nothing.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);

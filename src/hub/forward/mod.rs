@@ -27,7 +27,7 @@ use str0m::change::SdpOffer;
 use str0m::config::{DtlsCert, DtlsVersion};
 use str0m::format::Codec;
 use str0m::media::{KeyframeRequestKind, Mid, Rid};
-use str0m::net::Transmit;
+use str0m::net::{Protocol, Transmit};
 use str0m::rtp::RtpPacket;
 use str0m::{Event, RtcConfig};
 
@@ -48,7 +48,7 @@ pub type PeerId = (MemberId, Target);
 /// The media of a room.
 pub struct Forwarder {
     config: RtcConfig,
-    address: SocketAddr,
+    addresses: Addresses,
     start: Instant,
     members: BTreeMap<MemberId, Media>,
     /// Published tracks by sid.
@@ -61,13 +61,31 @@ pub struct Forwarder {
     routes: Vec<Route>,
 }
 
+/// Where packets arrive, as clients know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// Over UDP.
+    pub udp: SocketAddr,
+    /// Over TCP: clients connect (RFC 6544).
+    pub tcp: SocketAddr,
+}
+
+/// Where a packet comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Way {
+    /// Over what; only UDP and TCP are spoken.
+    pub protocol: Protocol,
+    /// The address of the other side.
+    pub address: SocketAddr,
+}
+
 /// A change in which packets are whose.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Route {
     /// Whoever asks for this ICE name means this peer.
     Name(String, PeerId),
-    /// What comes from this address is this peer's.
-    Address(SocketAddr, PeerId),
+    /// What comes this way is this peer's.
+    Way(Way, PeerId),
     /// The member is no longer there.
     Gone(MemberId),
 }
@@ -96,10 +114,9 @@ struct Layer {
 }
 
 impl Forwarder {
-    /// The media of a new room. `address`: where packets arrive, as clients know it. `certificate`: see
-    /// [`certificate`].
+    /// The media of a new room. `certificate`: see [`certificate`].
     pub fn new(
-        address: SocketAddr,
+        addresses: Addresses,
         certificate: DtlsCert,
         now: Instant,
         dice: crate::room::Dice,
@@ -117,7 +134,7 @@ impl Forwarder {
             .enable_h264(true);
         Self {
             config,
-            address,
+            addresses,
             start: now,
             members: BTreeMap::new(),
             sources: HashMap::new(),
@@ -216,7 +233,7 @@ impl Forwarder {
                     let report = Report::Offer {
                         sdp: sdp::bare(&offer.sdp),
                         id: offer.id,
-                        candidate: candidate(self.address),
+                        candidates: candidates(self.addresses),
                         tracks: offer.tracks,
                     };
                     self.reports.push_back((id, report));
@@ -227,13 +244,13 @@ impl Forwarder {
         }
     }
 
-    /// Takes a packet that came from `source` for `peer`.
-    pub fn receive(&mut self, peer: PeerId, source: SocketAddr, packet: &[u8], now: Instant) {
+    /// Takes a packet that came this `way` for `peer`.
+    pub fn receive(&mut self, peer: PeerId, way: Way, packet: &[u8], now: Instant) {
         let Some(connection) = self.peer(peer) else {
             return;
         };
-        if connection.receive(source, packet, now) {
-            self.routes.push(Route::Address(source, peer));
+        if connection.receive(way, packet, now) {
+            self.routes.push(Route::Way(way, peer));
             self.pump(peer, now);
         }
     }
@@ -301,7 +318,7 @@ impl Forwarder {
     }
 
     fn open(&mut self, id: MemberId, now: Instant) {
-        let peer = || Peer::new(&self.config, self.address, now);
+        let peer = || Peer::new(&self.config, self.addresses, now);
         let media = Media {
             publisher: peer(),
             subscriber: Subscriber::new(peer()),
@@ -360,7 +377,7 @@ impl Forwarder {
             (Some(answer), Some(tame)) => Report::Answered {
                 sdp: sdp::bare(&answer.to_sdp_string()),
                 id: number,
-                candidate: candidate(self.address),
+                candidates: candidates(self.addresses),
                 sections: sdp::sections(tame),
             },
             _ => Report::Broken(Broken::Description),
@@ -613,10 +630,21 @@ pub fn certificate() -> Result<DtlsCert, CertificateError> {
 #[error("no certificate for media could be made: the system gives no random bytes")]
 pub struct CertificateError;
 
-/// Where media arrives, as an ICE candidate (RFC 8839 §5.1).
-fn candidate(address: SocketAddr) -> String {
-    let (ip, port) = (address.ip(), address.port());
-    format!("candidate:1 1 udp 2130706431 {ip} {port} typ host")
+/// Where media arrives, as ICE candidates (RFC 8839 §5.1, RFC 6544 §4.5). TCP is for who cannot have UDP.
+fn candidates(addresses: Addresses) -> Vec<String> {
+    let Addresses { udp, tcp } = addresses;
+    vec![
+        format!(
+            "candidate:1 1 udp 2130706431 {} {} typ host",
+            udp.ip(),
+            udp.port()
+        ),
+        format!(
+            "candidate:2 1 tcp 1520435199 {} {} typ host tcptype passive",
+            tcp.ip(),
+            tcp.port()
+        ),
+    ]
 }
 
 /// Which layer a stream is: LiveKit's clients call them `q`, `h` and `f`; what has no name is alone, and the largest.

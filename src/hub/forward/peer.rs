@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One peer connection, driven.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use str0m::channel::ChannelId;
-use str0m::net::{Protocol, Receive, Transmit};
+use str0m::net::{Protocol, Receive, TcpType, Transmit};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
+
+use super::{Addresses, Way};
 
 /// How often the engine may say "now" in a row before it is left for later; it never does so twice without need.
 const MOST_ROUNDS: usize = 16;
@@ -24,16 +25,23 @@ pub(super) struct Peer {
     pub(super) lossy: Option<ChannelId>,
     /// Since when it is without connection, after having had one.
     lost: Option<Instant>,
-    address: SocketAddr,
+    addresses: Addresses,
     /// Under which name of ours clients ask for it.
     ufrag: String,
 }
 
 impl Peer {
-    /// `address`: where packets for it arrive.
-    pub(super) fn new(config: &RtcConfig, address: SocketAddr, now: Instant) -> Self {
+    /// `addresses`: where packets for it arrive.
+    pub(super) fn new(config: &RtcConfig, addresses: Addresses, now: Instant) -> Self {
         let mut rtc = config.clone().build(now);
-        if let Ok(candidate) = Candidate::host(address, "udp") {
+        // The engine prefers what it was told first.
+        let udp = Candidate::host(addresses.udp, "udp");
+        let tcp = Candidate::builder()
+            .tcp()
+            .host(addresses.tcp)
+            .tcptype(TcpType::Passive)
+            .build();
+        for candidate in [udp, tcp].into_iter().flatten() {
             rtc.add_local_candidate(candidate);
         }
         Self {
@@ -42,7 +50,7 @@ impl Peer {
             reliable: None,
             lossy: None,
             lost: None,
-            address,
+            addresses,
             ufrag: String::new(),
         }
     }
@@ -58,8 +66,12 @@ impl Peer {
     }
 
     /// Takes a packet. Whether it really is from the other side of this connection.
-    pub(super) fn receive(&mut self, source: SocketAddr, packet: &[u8], now: Instant) -> bool {
-        let Ok(receive) = Receive::new(Protocol::Udp, source, self.address, packet) else {
+    pub(super) fn receive(&mut self, way: Way, packet: &[u8], now: Instant) -> bool {
+        let here = match way.protocol {
+            Protocol::Tcp => self.addresses.tcp,
+            _ => self.addresses.udp,
+        };
+        let Ok(receive) = Receive::new(way.protocol, way.address, here, packet) else {
             return false;
         };
         let input = Input::Receive(now, receive);

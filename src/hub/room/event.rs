@@ -55,8 +55,8 @@ pub enum Report {
         sdp: String,
         /// The number of the offer.
         id: u32,
-        /// Where media arrives, as an ICE candidate.
-        candidate: String,
+        /// Where media arrives, as ICE candidates.
+        candidates: Vec<String>,
         /// What the sections of the offer carry.
         sections: Vec<Section>,
     },
@@ -77,8 +77,8 @@ pub enum Report {
         sdp: String,
         /// Its number.
         id: u32,
-        /// Where media arrives, as an ICE candidate.
-        candidate: String,
+        /// Where media arrives, as ICE candidates.
+        candidates: Vec<String>,
         /// Which section carries which track.
         tracks: HashMap<String, String>,
     },

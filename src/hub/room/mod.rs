@@ -346,23 +346,23 @@ impl Room {
             Report::Answered {
                 sdp,
                 id: number,
-                candidate,
+                candidates,
                 sections,
             } => {
                 let answer = description("answer", sdp, number, HashMap::new());
                 self.send(id, signal_response::Message::Answer(answer));
-                self.trickle(id, proto::SignalTarget::Publisher, &candidate);
+                self.trickle(id, proto::SignalTarget::Publisher, &candidates);
                 self.sections(id, &sections);
             }
             Report::Offer {
                 sdp,
                 id: number,
-                candidate,
+                candidates,
                 tracks,
             } => {
                 let offer = description("offer", sdp, number, tracks);
                 self.send(id, signal_response::Message::Offer(offer));
-                self.trickle(id, proto::SignalTarget::Subscriber, &candidate);
+                self.trickle(id, proto::SignalTarget::Subscriber, &candidates);
             }
             Report::Connected(target) => self.connected(id, target),
             Report::Data { reliable, packet } => self.data(id, reliable, &packet),
@@ -393,15 +393,17 @@ impl Room {
 
     /// Says where media arrives. Only ever after a description and never in one, so that a client knows the password by
     /// the time it knows the address.
-    fn trickle(&mut self, id: MemberId, target: proto::SignalTarget, candidate: &str) {
-        let trickle = proto::TrickleRequest {
-            candidate_init: format!(
-                "{{\"candidate\":\"{candidate}\",\"sdpMid\":\"\",\"sdpMLineIndex\":0}}"
-            ),
-            target: target as i32,
-            r#final: true,
-        };
-        self.send(id, signal_response::Message::Trickle(trickle));
+    fn trickle(&mut self, id: MemberId, target: proto::SignalTarget, candidates: &[String]) {
+        for (number, candidate) in (1..).zip(candidates) {
+            let trickle = proto::TrickleRequest {
+                candidate_init: format!(
+                    "{{\"candidate\":\"{candidate}\",\"sdpMid\":\"\",\"sdpMLineIndex\":0}}"
+                ),
+                target: target as i32,
+                r#final: number == candidates.len(),
+            };
+            self.send(id, signal_response::Message::Trickle(trickle));
+        }
     }
 
     fn connected(&mut self, id: MemberId, target: Target) {

@@ -217,7 +217,7 @@ impl World {
         let answered = Report::Answered {
             sdp: "answer".into(),
             id: 7,
-            candidate: "candidate:1".into(),
+            candidates: vec!["candidate:1".into(), "candidate:2".into()],
             sections: sections.collect(),
         };
         self.report(member, answered);
@@ -253,7 +253,11 @@ fn a_track_goes_to_who_is_there_and_to_who_comes_later() {
     let (bob, bob_id, _) = world.enter("bob");
     let sid = world.publish(ann, ann_id, proto::TrackSource::Camera, "0");
     assert!(matches!(world.said(ann)[0], Say::Answer(answer) if answer.id == 7));
-    assert!(matches!(world.said(ann)[1], Say::Trickle(trickle) if trickle.target == 0));
+    for (number, last) in [(1, false), (2, true)] {
+        assert!(
+            matches!(world.said(ann)[number], Say::Trickle(trickle) if trickle.target == 0 && trickle.r#final == last)
+        );
+    }
     let subscription = Subscription {
         sid: sid.clone(),
         stream: format!("{ann_sid}|camera"),

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
 mod admin;
+mod tcp;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use livekit_protocol::signal_response::Message as Say;
 use livekit_protocol::{self as proto};
 use livekit_token::{AccessToken, VideoGrants};
 use prost::Message as _;
+use roomseal_hub::forward::Addresses;
 use roomseal_hub::token::ApiKeys;
 use roomseal_hub::{Config, Hub};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -29,18 +31,19 @@ const SECRET: &str = "made up for this test only, 0123456789";
 const SOON: Duration = Duration::from_secs(20);
 
 /// A hub on loopback: where signalling and media go.
-async fn hub() -> (SocketAddr, SocketAddr) {
+async fn hub() -> (SocketAddr, Addresses) {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let hub = Hub::bind(Config {
         listen: any,
         media: any,
+        media_tcp: any,
         keys: ApiKeys::new([("key".to_owned(), Zeroizing::new(SECRET.to_owned()))]),
         most_rooms: 2,
         most_participants: 3,
     })
     .await
     .unwrap();
-    let (signalling, media) = (hub.address().unwrap(), hub.media_address());
+    let (signalling, media) = (hub.address().unwrap(), hub.media());
     tokio::spawn(hub.serve());
     (signalling, media)
 }
@@ -232,7 +235,7 @@ async fn who_sends_garbage_is_cut_off_and_the_others_go_on() {
         for length in [1, 12, 20, 1500] {
             let mut packet = vec![first; length];
             packet[0] = first;
-            socket.send_to(&packet, media).await.unwrap();
+            socket.send_to(&packet, media.udp).await.unwrap();
         }
     }
     ann.is_served().await;

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How many connections each address holds, so that nobody takes all of them.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Connections that one address may hold at a time: an office behind one address is the most there is.
+const MOST_OF_ONE: usize = 64;
+
+/// The addresses that hold connections.
+#[derive(Debug, Default)]
+pub(crate) struct Guests(Mutex<HashMap<IpAddr, usize>>);
+
+/// A connection of an address; dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct Guest {
+    guests: Arc<Guests>,
+    address: IpAddr,
+}
+
+impl Guests {
+    /// Counts a connection in; `None` when the address has as many as it may.
+    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Guest> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = held.entry(address).or_default();
+        if *count >= MOST_OF_ONE {
+            return None;
+        }
+        *count += 1;
+        Some(Guest {
+            guests: Arc::clone(self),
+            address,
+        })
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let held = &self.guests.0;
+        let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = held.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn an_address_holds_so_many_connections_and_others_are_let_in_all_the_same() {
+        let guests = Arc::new(Guests::default());
+        let (greedy, other) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2));
+        let mut held: Vec<_> = (0..MOST_OF_ONE)
+            .map(|_| guests.admit(greedy.into()).expect("within bounds"))
+            .collect();
+        assert!(guests.admit(greedy.into()).is_none());
+        assert!(guests.admit(other.into()).is_some());
+        held.pop();
+        assert!(guests.admit(greedy.into()).is_some());
+        held.clear();
+        assert!(guests.0.lock().expect("nobody panicked").is_empty());
+    }
+}
