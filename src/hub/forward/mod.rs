@@ -10,34 +10,32 @@
 //! which a lite agent would take them for dead after a while. What we check is only ever an address from which a packet
 //! with the right password came.
 
+mod address;
 mod keyframe;
 mod line;
+mod passing;
 mod peer;
 mod picture;
 mod sdp;
+mod source;
 mod subscriber;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use str0m::change::SdpOffer;
 use str0m::config::{DtlsCert, DtlsVersion};
-use str0m::format::Codec;
-use str0m::media::{KeyframeRequestKind, Mid, Rid};
-use str0m::net::{Protocol, Transmit};
-use str0m::rtp::RtpPacket;
+use str0m::media::Mid;
+use str0m::net::Transmit;
 use str0m::{Event, RtcConfig};
 
-use self::keyframe::Asking;
+use self::address::candidates;
+pub use self::address::{Addresses, Way};
 use self::peer::Peer;
-use self::subscriber::{Arrived, Fate, Subscriber};
+use self::source::Source;
+use self::subscriber::Subscriber;
 use crate::room::{Broken, MemberId, Order, Report, Target};
-
-/// A layer of which nothing came for so long has ended.
-const LAYER_ENDS: Duration = Duration::from_secs(2);
 
 /// The largest data message that is passed on, in bytes; clients send at most 64 KiB.
 const LARGEST_DATA: usize = 96 * 1024;
@@ -61,24 +59,6 @@ pub struct Forwarder {
     routes: Vec<Route>,
 }
 
-/// Where packets arrive, as clients know it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Addresses {
-    /// Over UDP.
-    pub udp: SocketAddr,
-    /// Over TCP: clients connect (RFC 6544).
-    pub tcp: SocketAddr,
-}
-
-/// Where a packet comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Way {
-    /// Over what; only UDP and TCP are spoken.
-    pub protocol: Protocol,
-    /// The address of the other side.
-    pub address: SocketAddr,
-}
-
 /// A change in which packets are whose.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Route {
@@ -93,24 +73,6 @@ pub enum Route {
 struct Media {
     publisher: Peer,
     subscriber: Subscriber,
-}
-
-/// A track as it arrives.
-struct Source {
-    member: MemberId,
-    mid: Mid,
-    sinks: BTreeSet<MemberId>,
-    layers: [Layer; 3],
-    /// What was told of it.
-    codec: Option<Codec>,
-}
-
-/// One layer of a track.
-#[derive(Default)]
-struct Layer {
-    rid: Option<Rid>,
-    seen: Option<Duration>,
-    asking: Asking,
 }
 
 impl Forwarder {
@@ -164,14 +126,7 @@ impl Forwarder {
             Order::Bind(member, mid, sid) => {
                 let mid = Mid::from(mid.as_str());
                 self.bound.insert((member, mid), sid.clone());
-                let source = Source {
-                    member,
-                    mid,
-                    sinks: BTreeSet::new(),
-                    layers: Default::default(),
-                    codec: None,
-                };
-                self.sources.insert(sid, source);
+                self.sources.insert(sid, Source::new(member, mid));
             }
             Order::Release(sid) => self.release(&sid),
             Order::Subscribe(id, subscription) => {
@@ -454,132 +409,6 @@ impl Forwarder {
         }
     }
 
-    /// A packet goes to everybody who receives its track.
-    fn packet(&mut self, from: MemberId, packet: &RtpPacket, now: Instant) -> Vec<PeerId> {
-        let since = self.since(now);
-        let Self {
-            members,
-            sources,
-            bound,
-            reports,
-            ..
-        } = self;
-        let Some(publisher) = members.get_mut(&from).map(|media| &mut media.publisher) else {
-            return Vec::new();
-        };
-        let mut api = publisher.rtc.direct_api();
-        let Some((mid, rid)) = api
-            .stream_rx(&packet.header.ssrc)
-            .map(|stream| (stream.mid(), stream.rid()))
-        else {
-            return Vec::new();
-        };
-        let pt = packet.header.payload_type;
-        let Some(codec) = publisher
-            .rtc
-            .codec_config()
-            .find(|params| params.pt() == pt)
-            .map(str0m::format::PayloadParams::spec)
-        else {
-            return Vec::new();
-        };
-        let Some((sid, source)) = bound
-            .get(&(from, mid))
-            .and_then(|sid| Some((sid, sources.get_mut(sid)?)))
-        else {
-            return Vec::new();
-        };
-        if source.codec != Some(codec.codec) {
-            source.codec = Some(codec.codec);
-            if let Some(mime) = mime(codec.codec) {
-                let flowing = Report::Flowing {
-                    mid: mid.to_string(),
-                    mime: mime.into(),
-                };
-                reports.push_back((from, flowing));
-            }
-        }
-        if let Some(level) = packet.header.ext_vals.audio_level {
-            reports.push_back((from, Report::Loudness(level.unsigned_abs())));
-        }
-        // Padding that probes the bandwidth.
-        if packet.payload.is_empty() {
-            return Vec::new();
-        }
-        let layer = layer_of(rid);
-        let place = &mut source.layers[usize::from(layer)];
-        place.rid = rid;
-        place.seen = Some(since);
-        let layers = source.arriving(since);
-        let arrived = Arrived {
-            packet,
-            codec,
-            layer,
-            layers,
-            key: keyframe::begins_in(codec.codec, &packet.payload),
-            payload: Arc::clone(&packet.payload),
-            now: since,
-        };
-        let mut touched = Vec::with_capacity(source.sinks.len());
-        let mut ask = false;
-        for sink in &source.sinks {
-            let Some(media) = members.get_mut(sink) else {
-                continue;
-            };
-            match media.subscriber.forward(sid, &arrived) {
-                Fate::Sent => touched.push((*sink, Target::Subscriber)),
-                Fate::NeedsKeyFrame => ask = true,
-                Fate::Unsupported => {
-                    let unsupported = Report::Unsupported { sid: sid.clone() };
-                    reports.push_back((*sink, unsupported));
-                }
-                Fate::Dropped => {}
-            }
-        }
-        if ask
-            && source.layers[usize::from(layer)].asking.want(since)
-            && self.ask_for_key_frame(from, mid, rid)
-        {
-            touched.push((from, Target::Publisher));
-        }
-        touched
-    }
-
-    /// A member needs a key frame of what it receives in a section.
-    fn wanted(&mut self, by: MemberId, mid: Mid, now: Instant) -> Vec<PeerId> {
-        let since = self.since(now);
-        let track = self
-            .members
-            .get(&by)
-            .and_then(|media| media.subscriber.track_in(mid));
-        let Some((sid, layer)) = track else {
-            return Vec::new();
-        };
-        let Some(source) = self.sources.get_mut(sid) else {
-            return Vec::new();
-        };
-        let Some(layer) = source.layers.get_mut(usize::from(layer.unwrap_or(2))) else {
-            return Vec::new();
-        };
-        let (member, mid, rid) = (source.member, source.mid, layer.rid);
-        if layer.asking.want(since) && self.ask_for_key_frame(member, mid, rid) {
-            return vec![(member, Target::Publisher)];
-        }
-        Vec::new()
-    }
-
-    fn ask_for_key_frame(&mut self, member: MemberId, mid: Mid, rid: Option<Rid>) -> bool {
-        let Some(media) = self.members.get_mut(&member) else {
-            return false;
-        };
-        let mut api = media.publisher.rtc.direct_api();
-        let Some(stream) = api.stream_rx_by_mid(mid, rid) else {
-            return false;
-        };
-        stream.request_keyframe(KeyframeRequestKind::Pli);
-        true
-    }
-
     fn peer(&mut self, (id, target): PeerId) -> Option<&mut Peer> {
         let media = self.members.get_mut(&id)?;
         Some(match target {
@@ -590,18 +419,6 @@ impl Forwarder {
 
     fn since(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.start)
-    }
-}
-
-impl Source {
-    /// The layers that arrive at present, as bits.
-    fn arriving(&self, now: Duration) -> u8 {
-        let layers = self.layers.iter().enumerate();
-        let arriving = layers.filter(|(_, layer)| {
-            let seen = layer.seen;
-            seen.is_some_and(|seen| now.saturating_sub(seen) < LAYER_ENDS)
-        });
-        arriving.fold(0, |bits, (place, _)| bits | 1 << place)
     }
 }
 
@@ -629,38 +446,3 @@ pub fn certificate() -> Result<DtlsCert, CertificateError> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no certificate for media could be made: the system gives no random bytes")]
 pub struct CertificateError;
-
-/// Where media arrives, as ICE candidates (RFC 8839 §5.1, RFC 6544 §4.5). TCP is for who cannot have UDP.
-fn candidates(addresses: Addresses) -> Vec<String> {
-    let Addresses { udp, tcp } = addresses;
-    vec![
-        format!(
-            "candidate:1 1 udp 2130706431 {} {} typ host",
-            udp.ip(),
-            udp.port()
-        ),
-        format!(
-            "candidate:2 1 tcp 1520435199 {} {} typ host tcptype passive",
-            tcp.ip(),
-            tcp.port()
-        ),
-    ]
-}
-
-/// Which layer a stream is: LiveKit's clients call them `q`, `h` and `f`; what has no name is alone, and the largest.
-fn layer_of(rid: Option<Rid>) -> u8 {
-    match rid.as_deref() {
-        Some("q") => 0,
-        Some("h") => 1,
-        _ => 2,
-    }
-}
-
-fn mime(codec: Codec) -> Option<&'static str> {
-    Some(match codec {
-        Codec::Opus => "audio/opus",
-        Codec::Vp8 => "video/VP8",
-        Codec::H264 => "video/H264",
-        _ => return None,
-    })
-}

@@ -12,6 +12,7 @@ use livekit_protocol::{self as proto, data_packet, signal_response};
 use prost::Message as _;
 
 use super::member::Member;
+use super::message::id;
 use super::{Action, LONGEST_METADATA, MemberId, Order, Room, Whom};
 
 /// How long a room that was made ahead of its meeting waits for the first to come.
@@ -169,7 +170,7 @@ impl Room {
             self.dismiss(id, proto::DisconnectReason::RoomDeleted);
         }
         self.metadata.clear();
-        self.sid = super::id("RM", &mut self.dice);
+        self.sid = id("RM", &mut self.dice);
         self.empty_since = Some(now);
         self.actions.push(Action::End);
     }

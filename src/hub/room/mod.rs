@@ -15,9 +15,11 @@
 
 mod action;
 mod admin;
+mod arrival;
 mod data;
 mod event;
 mod member;
+mod message;
 mod publish;
 mod speakers;
 #[cfg(test)]
@@ -30,6 +32,7 @@ use std::time::Duration;
 use livekit_protocol::{self as proto, signal_request, signal_response};
 
 use self::member::Member;
+use self::message::{description, id, leave};
 use self::speakers::Speakers;
 use crate::token::Admission;
 
@@ -192,119 +195,6 @@ impl Room {
             self.empty_since = Some(now);
         }
         std::mem::take(&mut self.actions)
-    }
-
-    fn join(
-        &mut self,
-        connection: ConnectionId,
-        admission: Admission,
-        visit: Visit,
-        now: Duration,
-    ) {
-        let id = MemberId(self.next_member);
-        self.next_member += 1;
-        let sid = self::id("PA", &mut self.dice);
-        let joined_ms = self.unix_ms(now);
-        let member = Member::new(sid, admission, visit, connection, joined_ms, now);
-        let hello = self.welcome(&member);
-        self.members.insert(id, member);
-        self.visited = true;
-        self.send(id, signal_response::Message::Join(hello));
-        self.order(Order::Open(id));
-        self.subscribe_to_all(id);
-        self.announce(id, Whom::Others);
-    }
-
-    fn welcome(&self, member: &Member) -> proto::JoinResponse {
-        proto::JoinResponse {
-            room: Some(self.info(1)),
-            participant: Some(member.info()),
-            other_participants: self.visible().map(Member::info).collect(),
-            subscriber_primary: member.primary == Target::Subscriber,
-            ping_interval: PING.as_secs() as i32,
-            ping_timeout: SILENCE.as_secs() as i32,
-            server_version: env!("CARGO_PKG_VERSION").into(),
-            server_info: Some(server_info()),
-            enabled_publish_codecs: ["video/VP8", "video/H264", "audio/opus"]
-                .map(|mime| proto::Codec {
-                    mime: mime.into(),
-                    fmtp_line: String::new(),
-                })
-                .into(),
-            ..Default::default()
-        }
-    }
-
-    /// `arriving`: who is about to be counted in.
-    fn info(&self, arriving: usize) -> proto::Room {
-        proto::Room {
-            sid: self.sid.clone(),
-            name: self.name.clone(),
-            empty_timeout: self.unvisited_for.as_secs() as u32,
-            departure_timeout: self.departed_for.as_secs() as u32,
-            max_participants: self.most_members as u32,
-            creation_time: self.opened_ms / 1000,
-            creation_time_ms: self.opened_ms,
-            metadata: self.metadata.clone(),
-            num_participants: (self.visible().count() + arriving) as u32,
-            num_publishers: self.visible().filter(|m| !m.tracks.is_empty()).count() as u32,
-            ..Default::default()
-        }
-    }
-
-    fn resume(
-        &mut self,
-        connection: ConnectionId,
-        admission: &Admission,
-        sid: &str,
-        now: Duration,
-    ) {
-        let found = self.members.iter_mut().find(|(_, member)| {
-            member.sid == *sid && member.admission.identity == admission.identity
-        });
-        let Some((&id, member)) = found else {
-            let leave = leave(
-                proto::DisconnectReason::StateMismatch,
-                proto::leave_request::Action::Reconnect,
-            );
-            self.actions.push(Action::Send(connection, Box::new(leave)));
-            self.actions.push(Action::Close(connection));
-            return;
-        };
-        let older = member.connection.replace(connection);
-        member.heard = now;
-        if let Some(older) = older {
-            self.actions.push(Action::Close(older));
-        }
-        self.send(
-            id,
-            signal_response::Message::Reconnect(proto::ReconnectResponse {
-                server_info: Some(server_info()),
-                ..Default::default()
-            }),
-        );
-        // Everybody, the member itself too: what it missed, and who left meanwhile.
-        let mut participants: Vec<_> = self
-            .visible()
-            .filter(|other| other.sid != *sid)
-            .map(Member::info)
-            .collect();
-        participants.extend(self.members.get(&id).map(Member::info));
-        self.send(
-            id,
-            signal_response::Message::Update(proto::ParticipantUpdate { participants }),
-        );
-        self.show_room(id);
-        self.order(Order::Restart(id));
-    }
-
-    /// Tells a member what the room is like.
-    fn show_room(&mut self, id: MemberId) {
-        let room = Some(self.info(0));
-        self.send(
-            id,
-            signal_response::Message::RoomUpdate(proto::RoomUpdate { room }),
-        );
     }
 
     fn signal(
@@ -607,50 +497,4 @@ impl fmt::Debug for Room {
 enum Whom {
     Everybody,
     Others,
-}
-
-/// An id as LiveKit's: a prefix and twelve characters.
-fn id(prefix: &str, dice: &mut Dice) -> String {
-    const CHARACTERS: &[u8; 32] = b"23456789abcdefghijkmnpqrstuvwxyz";
-    let mut bits = dice();
-    let mut text = format!("{prefix}_");
-    for _ in 0..12 {
-        text.push(char::from(CHARACTERS[(bits % 32) as usize]));
-        bits /= 32;
-    }
-    text
-}
-
-fn server_info() -> proto::ServerInfo {
-    proto::ServerInfo {
-        version: env!("CARGO_PKG_VERSION").into(),
-        protocol: 16,
-        ..Default::default()
-    }
-}
-
-fn leave(
-    reason: proto::DisconnectReason,
-    action: proto::leave_request::Action,
-) -> signal_response::Message {
-    signal_response::Message::Leave(proto::LeaveRequest {
-        can_reconnect: action != proto::leave_request::Action::Disconnect,
-        reason: reason as i32,
-        action: action as i32,
-        ..Default::default()
-    })
-}
-
-fn description(
-    kind: &str,
-    sdp: String,
-    id: u32,
-    tracks: HashMap<String, String>,
-) -> proto::SessionDescription {
-    proto::SessionDescription {
-        r#type: kind.into(),
-        sdp,
-        id,
-        mid_to_track_id: tracks,
-    }
 }

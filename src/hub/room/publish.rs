@@ -12,7 +12,7 @@ const LONGEST_LABEL: usize = 256;
 impl Room {
     /// A member declares a track that its next offer will carry.
     pub(super) fn add_track(&mut self, id: MemberId, request: proto::AddTrackRequest) {
-        let sid = super::id("TR", &mut self.dice);
+        let sid = super::message::id("TR", &mut self.dice);
         let Some(member) = self.members.get_mut(&id) else {
             return;
         };

@@ -82,19 +82,29 @@ async fn a_client_that_has_only_tcp_is_connected() {
             _ => None,
         })
         .await;
-    assert!(!sdp.contains("candidate"), "addresses are told beside it: {sdp}");
+    assert!(
+        !sdp.contains("candidate"),
+        "addresses are told beside it: {sdp}"
+    );
     let (candidate, last) = ann
         .hear(|say| match say {
             Say::Trickle(trickle) if trickle.candidate_init.contains(" tcp ") => {
-                let init: serde_json::Value = serde_json::from_str(&trickle.candidate_init).unwrap();
-                Some((init["candidate"].as_str().unwrap().to_owned(), trickle.r#final))
+                let init: serde_json::Value =
+                    serde_json::from_str(&trickle.candidate_init).unwrap();
+                Some((
+                    init["candidate"].as_str().unwrap().to_owned(),
+                    trickle.r#final,
+                ))
             }
             _ => None,
         })
         .await;
     assert!(last);
     let theirs = Candidate::from_sdp_string(&candidate).unwrap();
-    assert_eq!((theirs.addr(), theirs.tcptype()), (media.tcp, Some(TcpType::Passive)));
+    assert_eq!(
+        (theirs.addr(), theirs.tcptype()),
+        (media.tcp, Some(TcpType::Passive))
+    );
 
     let stream = TcpStream::connect(media.tcp).await.unwrap();
     let mut rtc = Rtc::new(Instant::now());
@@ -134,7 +144,9 @@ async fn who_sends_garbage_or_takes_many_connections_is_cut_off_and_others_are_s
         }
         let mut answer = Vec::new();
         // Closed, or reset because something was left unread.
-        let end = timeout(SOON, stream.read_to_end(&mut answer)).await.unwrap();
+        let end = timeout(SOON, stream.read_to_end(&mut answer))
+            .await
+            .unwrap();
         assert!(matches!(end, Ok(0) | Err(_)), "{answer:?}");
     }
     let mut greedy = Vec::new();
