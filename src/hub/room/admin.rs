@@ -145,6 +145,9 @@ impl Room {
     fn set_up(&mut self, request: proto::CreateRoomRequest, now: Duration) -> Result<Told, Denied> {
         fits(request.metadata.len(), LONGEST_METADATA)?;
         let seconds = |seconds: u32| (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)));
+        if std::mem::take(&mut self.over) {
+            self.visited = false;
+        }
         if !self.visited {
             self.unvisited_for = seconds(request.empty_timeout).unwrap_or(AHEAD);
             self.empty_since = Some(now);
@@ -172,6 +175,7 @@ impl Room {
         self.metadata.clear();
         self.sid = id("RM", &mut self.dice);
         self.empty_since = Some(now);
+        self.over = true;
         self.actions.push(Action::End);
     }
 

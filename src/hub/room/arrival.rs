@@ -26,6 +26,7 @@ impl Room {
         let hello = self.welcome(&member);
         self.members.insert(id, member);
         self.visited = true;
+        self.over = false;
         self.send(id, signal_response::Message::Join(hello));
         self.order(Order::Open(id));
         self.subscribe_to_all(id);

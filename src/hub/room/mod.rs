@@ -82,6 +82,8 @@ pub struct Room {
     speakers: Speakers,
     next_member: u64,
     empty_since: Option<Duration>,
+    /// Whether the meeting was ended, and nobody has come since.
+    over: bool,
     /// Whether anybody has been here.
     visited: bool,
     /// How long it is kept until somebody comes.
@@ -108,6 +110,7 @@ impl Room {
             speakers: Speakers::default(),
             next_member: 1,
             empty_since: Some(Duration::ZERO),
+            over: false,
             visited: false,
             unvisited_for: EMPTY,
             departed_for: EMPTY,
@@ -176,7 +179,9 @@ impl Room {
 
     /// How long it is kept without anybody.
     fn patience(&self) -> Duration {
-        if self.visited {
+        if self.over {
+            Duration::ZERO
+        } else if self.visited {
             self.departed_for
         } else {
             self.unvisited_for

@@ -101,11 +101,16 @@ fn a_meeting_that_is_ended_is_over_for_everybody_and_forgotten() {
         assert!(world.done.contains(&Action::Close(connection)));
     }
     assert!(world.done.contains(&Action::End));
+    // Until it is closed it says so.
+    world.pass(Duration::ZERO);
+    assert!(world.done.contains(&Action::End));
     // Somebody who knocked meanwhile.
     let late = world.arrive(admission("cem"), all()).unwrap();
     let room = world.joined(late).room.unwrap();
     assert_eq!(room.metadata, "");
     assert_ne!(room.sid, before);
+    world.pass(Duration::from_secs(1));
+    assert!(!world.done.contains(&Action::End));
 }
 
 #[test]
