@@ -15,7 +15,7 @@ use str0m::net::Protocol;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::forward::Way;
 use crate::guests::Guests;
@@ -31,8 +31,11 @@ const WAITING: usize = 128;
 /// Packets that are written in one go.
 const BATCH: usize = 32;
 
-/// How long a client may be silent; connections that are in use are checked every few seconds.
-const SILENCE: Duration = Duration::from_secs(60);
+/// How long clients may be silent.
+const PATIENCE: Patience = Patience {
+    opening: Duration::from_secs(10),
+    silence: Duration::from_secs(60),
+};
 
 /// How long a client may take nothing of what it is sent.
 const WRITING: Duration = Duration::from_secs(10);
@@ -103,9 +106,13 @@ async fn carry(mut stream: TcpStream, peer: SocketAddr, building: &Building) {
     // Packets are small and each is awaited.
     let _ = stream.set_nodelay(true);
     let outgoing = building.streams.open(peer);
+    let way = Way {
+        protocol: Protocol::Tcp,
+        address: peer,
+    };
     let (read, write) = stream.split();
     let ended = tokio::select! {
-        ended = receive(BufReader::new(read), peer, building) => ended,
+        ended = receive(BufReader::new(read), PATIENCE, |packet| building.switch.pass(way, packet)) => ended,
         ended = transmit(write, outgoing) => ended,
     };
     if let Err(error) = ended {
@@ -115,25 +122,36 @@ async fn carry(mut stream: TcpStream, peer: SocketAddr, building: &Building) {
     building.streams.close(peer);
 }
 
+/// How long a client may be silent.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// Until its first packet that is somebody's: clients connect because they have one.
+    opening: Duration,
+    /// Between packets: connections that are in use are checked every few seconds.
+    silence: Duration,
+}
+
+/// Reads packets until the client ends it. `pass` says whether a packet is somebody's.
 async fn receive(
     mut stream: impl AsyncRead + Unpin,
-    peer: SocketAddr,
-    building: &Building,
+    patience: Patience,
+    mut pass: impl FnMut(&[u8]) -> bool,
 ) -> io::Result<()> {
-    let way = Way {
-        protocol: Protocol::Tcp,
-        address: peer,
-    };
+    let opening = Instant::now() + patience.opening;
     let mut packet = Vec::with_capacity(DATAGRAM);
     let mut garbage = Some(0);
     loop {
-        match timeout(SILENCE, read_packet(&mut stream, &mut packet)).await {
+        let deadline = match garbage {
+            Some(_) => opening,
+            None => Instant::now() + patience.silence,
+        };
+        match timeout_at(deadline, read_packet(&mut stream, &mut packet)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
             Ok(Err(error)) => return Err(error),
             Err(_) => return Ok(()),
         }
-        let taken = building.switch.pass(way, &packet);
+        let taken = pass(&packet);
         garbage = match garbage {
             Some(count) if !taken && count + 1 >= MOST_GARBAGE => {
                 tracing::debug!("a connection for media that carries none is cut off");
@@ -211,6 +229,63 @@ mod tests {
         let error = read_packet(&mut stream, &mut packet).await;
         let error = error.expect_err("not whole").kind();
         assert_eq!(error, io::ErrorKind::UnexpectedEof);
+    }
+
+    #[tokio::test]
+    async fn who_sends_nothing_of_use_in_time_is_not_waited_for() {
+        let hasty = Patience {
+            opening: Duration::ZERO,
+            silence: Duration::from_secs(3600),
+        };
+        // Open, and silent.
+        let (_client, stream) = tokio::io::duplex(100);
+        receive(stream, hasty, |_| true).await.expect("just ended");
+
+        let (mut client, stream) = tokio::io::duplex(100);
+        let packets = [0, 1, b'a', 0, 1, b'b'];
+        client.write_all(&packets).await.expect("there is room");
+        let served = tokio::spawn(async move {
+            let mut seen = Vec::<u8>::new();
+            receive(stream, hasty, |packet| {
+                seen.extend(packet);
+                true
+            })
+            .await
+            .expect("just ended");
+            seen
+        });
+        // It is in use now, and waited for.
+        client.write_all(&[0, 1, b'c']).await.expect("it is read");
+        drop(client);
+        assert_eq!(served.await.expect("nobody panicked"), b"abc");
+    }
+
+    #[tokio::test]
+    async fn only_so_much_that_is_nobodys_is_read() {
+        let patient = Patience {
+            opening: Duration::from_secs(3600),
+            silence: Duration::from_secs(3600),
+        };
+        let bytes = [0_u8, 0].repeat(100);
+        let mut seen = 0;
+        let nobodys = |_: &[u8]| {
+            seen += 1;
+            false
+        };
+        receive(bytes.as_slice(), patient, nobodys)
+            .await
+            .expect("just ended");
+        assert_eq!(seen, MOST_GARBAGE);
+        // After the first that is somebody's everything may be.
+        let mut seen = 0;
+        let first = |_: &[u8]| {
+            seen += 1;
+            seen == 1
+        };
+        receive(bytes.as_slice(), patient, first)
+            .await
+            .expect("just ended");
+        assert_eq!(seen, 100);
     }
 
     #[tokio::test]
