@@ -231,33 +231,35 @@ mod tests {
         assert_eq!(error, io::ErrorKind::UnexpectedEof);
     }
 
-    #[tokio::test]
-    async fn who_sends_nothing_of_use_in_time_is_not_waited_for() {
-        let hasty = Patience {
-            opening: Duration::ZERO,
-            silence: Duration::from_secs(3600),
-        };
-        // Open, and silent.
-        let (_client, stream) = tokio::io::duplex(100);
-        receive(stream, hasty, |_| true).await.expect("just ended");
-
+    /// Ends by itself although the client does not; gives what was passed.
+    async fn passed(patience: Patience, bytes: &[u8]) -> Vec<u8> {
         let (mut client, stream) = tokio::io::duplex(100);
-        let packets = [0, 1, b'a', 0, 1, b'b'];
-        client.write_all(&packets).await.expect("there is room");
-        let served = tokio::spawn(async move {
-            let mut seen = Vec::<u8>::new();
-            receive(stream, hasty, |packet| {
-                seen.extend(packet);
-                true
-            })
-            .await
-            .expect("just ended");
-            seen
-        });
-        // It is in use now, and waited for.
-        client.write_all(&[0, 1, b'c']).await.expect("it is read");
+        client.write_all(bytes).await.expect("there is room");
+        let mut passed = Vec::new();
+        let pass = |packet: &[u8]| {
+            passed.extend(packet);
+            true
+        };
+        let ended = timeout(Duration::from_secs(20), receive(stream, patience, pass)).await;
+        ended.expect("nobody waits for ever").expect("just ended");
         drop(client);
-        assert_eq!(served.await.expect("nobody panicked"), b"abc");
+        passed
+    }
+
+    #[tokio::test]
+    async fn who_is_silent_is_not_waited_for_before_nor_after_the_first_packet_of_use() {
+        let long = Duration::from_secs(3600);
+        let no_opening = Patience {
+            opening: Duration::ZERO,
+            silence: long,
+        };
+        assert_eq!(passed(no_opening, b"").await, b"");
+        let no_silence = Patience {
+            opening: long,
+            silence: Duration::ZERO,
+        };
+        let packets = [0, 1, b'a', 0, 1, b'b'];
+        assert_eq!(passed(no_silence, &packets).await, b"ab");
     }
 
     #[tokio::test]
