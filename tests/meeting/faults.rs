@@ -59,8 +59,12 @@ pub(crate) fn nothing_clear(sender: &Appliance) {
 
 #[test]
 fn after_a_killed_and_restarted_server_the_meeting_is_back_within_five_seconds() {
+    killed_and_restarted(Server::on_loopback);
+}
+
+pub(crate) fn killed_and_restarted(server: fn() -> Server) {
     let _turn = one_at_a_time();
-    let mut server = Server::on_loopback();
+    let mut server = server();
     let (mut sender, guest) = meet(&server, "restart", None);
     server.stop();
     let lost = |s: &roomseal_appliance::status::Status| {

@@ -12,7 +12,7 @@ use roomseal_tests::network::Network;
 
 use crate::faults::{meet, nothing_clear, wait_for_more};
 use crate::roomseal::{ask, new_meeting, start, wait_for_shield};
-use crate::{SOON, one_at_a_time, resume, sdk, sealed};
+use crate::{SOON, faults, idle, one_at_a_time, resume, sdk, sealed};
 
 const MEDIA: [&str; 4] = ["--camera", "test", "--microphone", "test"];
 
@@ -34,6 +34,16 @@ fn the_box_opens_what_the_official_sdk_seals_and_the_hub_forwards() {
 #[test]
 fn three_seconds_without_signalling_interrupt_neither_session_nor_media_on_the_hub() {
     resume::three_seconds_without_signalling(Server::hub);
+}
+
+#[test]
+fn after_a_killed_and_restarted_hub_the_meeting_is_back_within_five_seconds() {
+    faults::killed_and_restarted(Server::hub);
+}
+
+#[test]
+fn a_box_without_a_room_starts_leaves_enters_and_ends_meetings_on_the_hub() {
+    idle::meetings_without_a_start(Server::hub);
 }
 
 #[test]

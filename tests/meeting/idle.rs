@@ -56,9 +56,13 @@ fn press(panel: &Path) {
 
 #[test]
 fn a_box_without_a_room_starts_leaves_enters_and_ends_meetings() {
+    meetings_without_a_start(Server::on_loopback);
+}
+
+pub(crate) fn meetings_without_a_start(server: fn() -> Server) {
     let _turn = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::on_loopback();
+    let server = server();
     let panel = folder.path().join("panel");
     let host = waiting("box", &panel, &server);
     assert_eq!(host.status().room, "");
