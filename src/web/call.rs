@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One meeting in one browser: the state machine that decides, and the sealers and openers that obey it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use roomseal_e2ee::{Codec, Fresh, Secret};
+use roomseal_meeting::call::{BoxState, Event, Settings};
+use roomseal_meeting::{Action, By, Invitation, Meeting};
+use roomseal_policy::{E2ee, KeyModel, Link, LinkError, MeetingPassphrase, RoomName, SecretSource};
+
+use crate::answer::{Answer, Todo};
+use crate::receiving::{Incoming, Received};
+use crate::sending::{Left, Outgoing};
+use crate::told::Told;
+use crate::view::{Countdown, OwnTrack, Person, View};
+
+/// What a meeting begins with.
+#[derive(Debug)]
+pub struct Start<'a> {
+    /// The whole invitation link.
+    pub link: &'a str,
+    /// 32 bytes of the system's generator, new for every core.
+    pub seed: [u8; 32],
+    /// Seconds since 1970 at time zero of the clock that is passed in; people read it in policies.
+    pub unix: u64,
+}
+
+/// Why there is no meeting.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotAMeeting {
+    /// The link.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+}
+
+/// A meeting, with everything that seals and opens.
+#[derive(Debug)]
+pub struct Core {
+    meeting: Meeting,
+    room: RoomName,
+    source: Needs,
+    host: bool,
+    has_secret: bool,
+    outgoing: Outgoing,
+    incoming: Incoming,
+}
+
+/// Where the secret comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Needs {
+    Nothing,
+    Passphrase,
+    Service,
+}
+
+impl Core {
+    /// A meeting that is not joined yet.
+    ///
+    /// # Errors
+    /// The link is none, and what to do about it.
+    pub fn new(start: &Start<'_>) -> Result<Self, NotAMeeting> {
+        let link = Link::parse(start.link)?;
+        let (secret, source) = match link.secret() {
+            SecretSource::Link(secret) => (Some(Secret::new(*secret.expose())), Needs::Nothing),
+            SecretSource::Passphrase => (None, Needs::Passphrase),
+            SecretSource::Service => (None, Needs::Service),
+        };
+        let mut fresh = Fresh::new(start.seed);
+        let has_secret = secret.is_some();
+        let settings = Settings {
+            invitation: Invitation {
+                room: link.room().clone(),
+                hosts: link.host_check(),
+                sealed: link.announced() == E2ee::On,
+                root: link.root().map(|chain| chain.root().hash()),
+            },
+            host: link.host().map(|grant| Arc::new(grant.host())),
+            secret,
+            key_model: match source {
+                Needs::Nothing | Needs::Passphrase => KeyModel::User,
+                Needs::Service => KeyModel::Server,
+            },
+            begin: link.announced(),
+            require_e2ee: false,
+            // Who may put others out is for the service to say; a page does not hold such a right.
+            may_remove: false,
+            unix: start.unix,
+        };
+        let mut meeting = Meeting::new(settings, fresh.draw());
+        if let Some(root) = link.root() {
+            // Outside the room nothing follows from it yet.
+            meeting.handle(Event::Known(root.message()), Duration::ZERO);
+        }
+        Ok(Self {
+            meeting,
+            room: link.room().clone(),
+            source,
+            host: link.host().is_some(),
+            has_secret,
+            outgoing: Outgoing::new(Fresh::new(fresh.draw())),
+            incoming: Incoming::default(),
+        })
+    }
+
+    /// The room to join.
+    pub fn room(&self) -> &str {
+        self.room.as_str()
+    }
+
+    /// Takes what happened at `now`, obeys what the meeting decides about keys and frames, and gives the rest.
+    ///
+    /// Media that arrive for a track begin only with the meeting's word, so an answer is to be acted on in its order.
+    pub fn handle(&mut self, told: Told, now: Duration) -> Answer {
+        let mut answer = Answer::default();
+        match told {
+            Told::Hold => self.meet(Event::Hold(By::Box), now, &mut answer),
+            Told::Joined {
+                me,
+                others,
+                metadata,
+            } => {
+                self.end_all();
+                let others = others.into_iter().map(Into::into).collect();
+                let joined = Event::Joined {
+                    me,
+                    others,
+                    metadata,
+                };
+                self.meet(joined, now, &mut answer);
+            }
+            Told::Left => {
+                self.meet(Event::Left, now, &mut answer);
+                self.end_all();
+            }
+            Told::Metadata { text } => self.meet(Event::Metadata(text), now, &mut answer),
+            Told::Participants { who } => {
+                let who = who.into_iter().map(Into::into).collect();
+                self.meet(Event::Participants(who), now, &mut answer);
+            }
+            Told::Passphrase { words } => self.passphrase(&words, now, &mut answer),
+            Told::Press => self.meet(Event::Press(By::Box), now, &mut answer),
+            Told::Receives { pipe, sid } => {
+                if let Some(sid) = self.incoming.begin(pipe, sid.clone()) {
+                    self.meet(Event::Ended { sid }, now, &mut answer);
+                }
+                self.meet(Event::Flowing { sid }, now, &mut answer);
+            }
+            Told::Resumed => self.meet(Event::Resumed, now, &mut answer),
+            Told::Said { from, text } => self.meet(Event::Said { from, text }, now, &mut answer),
+            Told::Sends { pipe, sid, source } => {
+                self.outgoing.begin(pipe, sid, source.into());
+                self.count(now, &mut answer);
+            }
+            Told::Stopped { pipe } => {
+                self.count(now, &mut answer);
+                self.outgoing.end(pipe);
+                if let Some(sid) = self.incoming.end(pipe) {
+                    self.meet(Event::Ended { sid }, now, &mut answer);
+                }
+                self.count(now, &mut answer);
+            }
+            Told::Tick => {
+                self.count(now, &mut answer);
+                self.meet(Event::Tick, now, &mut answer);
+            }
+            Told::Trailer { bytes } => self.incoming.set_trailer(bytes),
+        }
+        answer
+    }
+
+    /// Seals, passes or drops a frame that wants to leave through a pipe; a sealed one is in `out`.
+    pub fn seal(&mut self, pipe: u32, codec: Codec, frame: &[u8], out: &mut Vec<u8>) -> Left {
+        self.outgoing.take(pipe, codec, frame, out)
+    }
+
+    /// Opens, passes or drops a frame that came through a pipe; an opened one begins `frame`.
+    pub fn open(&mut self, pipe: u32, codec: Codec, frame: &mut [u8], now: Duration) -> Received {
+        self.incoming.take(pipe, codec, frame, now)
+    }
+
+    /// How everything stands at `now`.
+    pub fn view(&self, now: Duration) -> View {
+        let verdict = self.meeting.verdict(&BoxState::default(), now);
+        let report = self.meeting.report(now);
+        let tracks_of = |identity: &str| {
+            let mut all = report.participants.iter();
+            let found = all.find(|participant| participant.identity == identity);
+            found.map_or(&[][..], |participant| &participant.tracks)
+        };
+        let policy = self.meeting.policy();
+        View {
+            shield: verdict.shield.word(),
+            name: verdict.shield.name(),
+            green: verdict.shield.is_green(),
+            reasons: verdict.reasons.iter().map(Into::into).collect(),
+            people: verdict
+                .people
+                .iter()
+                .map(|person| Person::new(person, tracks_of(&person.identity)))
+                .collect(),
+            sending: report.sending_text,
+            own: self
+                .outgoing
+                .pipes()
+                .map(|pipe| OwnTrack {
+                    sid: pipe.sid.clone(),
+                    source: pipe.source.into(),
+                    sealed: pipe.sealed,
+                    clear: pipe.clear,
+                    dropped: pipe.dropped,
+                })
+                .collect(),
+            on: policy.map(|policy| policy.e2ee() == E2ee::On),
+            host: self.host,
+            asks: self.asks(verdict.shield.word()),
+            countdown: self.meeting.countdown(now).map(|(by, left)| Countdown {
+                by: by.map(str::to_owned),
+                left: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
+            }),
+        }
+    }
+
+    /// Lets the meeting decide, and obeys.
+    fn meet(&mut self, event: Event, now: Duration, answer: &mut Answer) {
+        for action in self.meeting.handle(event, now) {
+            match action {
+                Action::Send(sending) => self.outgoing.decide(sending),
+                Action::SendKey(key) => self.outgoing.set_key(key),
+                Action::Reopen { sid, rules } => self.incoming.reopen(&sid, rules),
+                Action::WakeAt(at) => answer.wake = Some(at.as_secs_f64() * 1000.0),
+                Action::Play(mut play) => {
+                    // A Roomseal meeting gives rules with every track; without them nothing of it would open.
+                    if let Some(rules) = play.rules.take() {
+                        self.incoming.play(play.sid.clone(), rules);
+                    }
+                    answer.todo.extend(Todo::of(Action::Play(play)));
+                }
+                Action::Stop { sid } => {
+                    self.incoming.stop(&sid);
+                    answer.todo.push(Todo::Stop { sid });
+                }
+                other => answer.todo.extend(Todo::of(other)),
+            }
+        }
+    }
+
+    /// Tells the meeting what was counted and what leaves.
+    fn count(&mut self, now: Duration, answer: &mut Answer) {
+        for (sid, counters) in self.incoming.counted() {
+            self.meet(Event::Counted { sid, counters }, now, answer);
+        }
+        let publishing = Event::Publishing {
+            tracks: self.outgoing.tracks(),
+            data: None,
+        };
+        self.meet(publishing, now, answer);
+        self.meet(Event::Sent(self.outgoing.sent()), now, answer);
+    }
+
+    fn end_all(&mut self) {
+        self.outgoing.end_all();
+        self.incoming.end_all();
+    }
+
+    fn passphrase(&mut self, words: &str, now: Duration, answer: &mut Answer) {
+        if self.source != Needs::Passphrase {
+            answer.refused = Some(
+                "the key of this meeting is not made of a passphrase: open its whole link instead"
+                    .into(),
+            );
+            return;
+        }
+        match MeetingPassphrase::new(words) {
+            Ok(words) => {
+                let words = words.expose().as_bytes();
+                let secret = Secret::from_passphrase(words, self.room.as_str());
+                self.has_secret = true;
+                self.meet(Event::Secret(Some(secret)), now, answer);
+            }
+            Err(error) => answer.refused = Some(error.to_string()),
+        }
+    }
+
+    fn asks(&self, shield: &str) -> Option<&'static str> {
+        let wrong = shield == "wrong-key" && self.has_secret;
+        match (self.source, self.has_secret, wrong) {
+            (Needs::Passphrase, false, _) | (Needs::Passphrase, _, true) => Some("passphrase"),
+            (Needs::Nothing | Needs::Service, _, true) => Some("link"),
+            _ => None,
+        }
+    }
+}

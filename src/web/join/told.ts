@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// What page, worker and core say to each other. The core's side of it is told.rs, answer.rs and view.rs.
+
+export type Source = 'camera' | 'microphone' | 'other' | 'screen' | 'screen-sound';
+export type Kind = 'agent' | 'bridge' | 'egress' | 'ingress' | 'other' | 'person' | 'sip';
+
+/** A published track, as the service says. */
+export interface Track {
+  sid: string;
+  source: Source;
+  sort: 'other' | 'picture' | 'sound';
+  muted: boolean;
+  sealed: boolean;
+}
+
+/** A participant, as the service says. */
+export interface Who {
+  identity: string;
+  name: string;
+  kind: Kind;
+  present: boolean;
+  tracks: Track[];
+}
+
+/** What happened. */
+export type Told =
+  | { t: 'hold' | 'left' | 'press' | 'resumed' | 'tick' }
+  | { t: 'joined'; me: string; others: Who[]; metadata: string }
+  | { t: 'metadata'; text: string }
+  | { t: 'participants'; who: Who[] }
+  | { t: 'passphrase'; words: string }
+  | { t: 'receives'; pipe: number; sid: string }
+  | { t: 'said'; from: string; text: string }
+  | { t: 'sends'; pipe: number; sid: string; source: Source }
+  | { t: 'stopped'; pipe: number }
+  | { t: 'trailer'; bytes: number[] };
+
+/** What is to be done by the page. */
+export type Todo =
+  | { do: 'announce'; text: string; denied: boolean }
+  | { do: 'play' | 'stop'; sid: string }
+  | { do: 'remove'; identity: string }
+  | { do: 'say'; to: string[]; text: string }
+  | { do: 'write-metadata'; text: string };
+
+/** What the core answers. */
+export interface Answer {
+  todo: Todo[];
+  /** Milliseconds of the clock that was passed in. */
+  wake: number | null;
+  refused: string | null;
+}
+
+/** A track of somebody else. */
+export interface RemoteTrack {
+  sid: string;
+  source: Source;
+  muted: boolean;
+  verification: 'clear' | 'refused' | 'silent' | 'verified' | 'waiting';
+  text: string;
+  opened: number;
+  refused: number;
+}
+
+/** How everything stands. */
+export interface View {
+  shield: string;
+  name: string;
+  green: boolean;
+  reasons: { who: string | null; text: string }[];
+  people: {
+    identity: string;
+    called: string;
+    standing: 'open' | 'verified' | 'pending' | 'unsealed' | 'keyless';
+    why: string;
+    tracks: RemoteTrack[];
+  }[];
+  sending: string;
+  own: { sid: string; source: Source; sealed: number; clear: number; dropped: number }[];
+  on: boolean | null;
+  host: boolean;
+  asks: 'passphrase' | 'link' | null;
+  countdown: { by: string | null; left: number } | null;
+}
+
+/** Which way a pipe leads, and what is in it where its frames do not say so themselves. */
+export interface Pipe {
+  pipe: number;
+  out: boolean;
+  mime: string;
+}
+
+/** What the page says to the worker. */
+export type ToWorker =
+  | { kind: 'begin'; link: string }
+  | { kind: 'told'; told: Told }
+  | ({ kind: 'pipe'; readable: ReadableStream; writable: WritableStream } & Pipe);
+
+/** What the worker says to the page. */
+export type FromWorker =
+  | { kind: 'begun'; room: string }
+  | { kind: 'broken'; text: string }
+  | { kind: 'not-a-meeting'; text: string }
+  | { kind: 'refused'; text: string }
+  | { kind: 'todo'; todo: Todo[] }
+  | { kind: 'view'; view: View };

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A host's page and a guest's, and a service that carries what they say.
+
+use std::time::Duration;
+
+use roomseal_policy::{
+    Certificate, E2ee, HostGrant, HostKey, KeySeed, Link, LinkSecret, MeetingKey, SecretSource,
+};
+use roomseal_web::{
+    Codec, Core, Kind, Left, Received, Sort, Source, Start, Todo, Told, Track, View, Who,
+};
+
+const ROOM: &str = "lobby";
+const PICTURES: u32 = 1;
+/// A VP8 key frame, as far as its header tells.
+const PICTURE: [u8; 40] = {
+    let mut frame = [7; 40];
+    frame[0] = 0x50;
+    frame
+};
+
+/// The links of host and guests.
+fn links(announced: E2ee) -> (String, String) {
+    let seed = |n: u8| KeySeed::new([n; 32].into()).unwrap();
+    let meeting = MeetingKey::from_seed(&seed(1));
+    let room: roomseal_policy::RoomName = ROOM.parse().unwrap();
+    let secret = SecretSource::Link(LinkSecret::new([7; 32].into()));
+    let guest = Link::guest(
+        "https://meet.example.org".parse().unwrap(),
+        room.clone(),
+        secret,
+        meeting.hash(),
+        announced,
+    );
+    let key = HostKey::from_seed(&seed(2));
+    let certificate = Certificate::issue(&meeting, &room, key.public(), &"Hanna".parse().unwrap());
+    let grant = HostGrant::new(seed(2), certificate).unwrap();
+    let host = guest.clone().for_host(grant).unwrap();
+    (host.expose().to_string(), guest.expose().to_string())
+}
+
+struct Side {
+    name: &'static str,
+    core: Core,
+    announced: Vec<String>,
+}
+
+impl Side {
+    fn new(name: &'static str, link: &str, seed: u8) -> Self {
+        let start = Start {
+            link,
+            seed: [seed; 32],
+            unix: 1_795_320_000,
+        };
+        Self {
+            name,
+            core: Core::new(&start).unwrap(),
+            announced: Vec::new(),
+        }
+    }
+
+    fn sid(&self) -> String {
+        format!("TR_{}", self.name)
+    }
+}
+
+/// Two pages; what one says, the other hears at once.
+struct World {
+    now: Duration,
+    sides: [Side; 2],
+}
+
+impl World {
+    fn new(announced: E2ee) -> Self {
+        let (host, guest) = links(announced);
+        let mut world = Self {
+            now: Duration::from_secs(100),
+            sides: [Side::new("host", &host, 1), Side::new("guest", &guest, 2)],
+        };
+        for at in [0, 1] {
+            let joined = Told::Joined {
+                me: world.sides[at].name.into(),
+                others: Vec::new(),
+                metadata: String::new(),
+            };
+            world.tell(at, joined);
+        }
+        for (at, other) in [(0, 1), (1, 0)] {
+            let sid = world.sides[at].sid();
+            let source = Source::Camera;
+            world.tell(
+                at,
+                Told::Sends {
+                    pipe: PICTURES,
+                    sid: sid.clone(),
+                    source,
+                },
+            );
+            let track = Track {
+                sid: sid.clone(),
+                source,
+                sort: Sort::Picture,
+                muted: false,
+                sealed: true,
+            };
+            let who = Who {
+                identity: world.sides[at].name.into(),
+                name: String::new(),
+                kind: Kind::Person,
+                present: true,
+                tracks: vec![track],
+            };
+            world.tell(other, Told::Participants { who: vec![who] });
+            // The other's pictures come through a pipe of another number than the own ones leave by.
+            let pipe = PICTURES + 1;
+            world.tell(other, Told::Receives { pipe, sid });
+        }
+        world
+    }
+
+    fn tell(&mut self, at: usize, told: Told) {
+        let mut waiting = vec![(at, told)];
+        while let Some((at, told)) = waiting.pop() {
+            let answer = self.sides[at].core.handle(told, self.now);
+            for todo in answer.todo {
+                match todo {
+                    Todo::Say { text, .. } => {
+                        let from = self.sides[at].name.into();
+                        waiting.insert(0, (1 - at, Told::Said { from, text }));
+                    }
+                    Todo::Announce { text, .. } => self.sides[at].announced.push(text),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// A quarter of a second in which both send a picture; gives what became of that of the first.
+    fn step(&mut self) -> (Left, Option<Received>) {
+        self.now += Duration::from_millis(250);
+        let mut first = None;
+        for (at, other) in [(0, 1), (1, 0)] {
+            let mut out = Vec::new();
+            let left = self.sides[at]
+                .core
+                .seal(PICTURES, Codec::Vp8, &PICTURE, &mut out);
+            let came = match left {
+                Left::Dropped => None,
+                Left::Clear => Some(PICTURE.to_vec()),
+                Left::Sealed(length) => Some(out[..length].to_vec()),
+            };
+            let now = self.now;
+            let received = came.map(|mut frame| {
+                let core = &mut self.sides[other].core;
+                let received = core.open(PICTURES + 1, Codec::Vp8, &mut frame, now);
+                if let Received::Opened(length) = received {
+                    assert_eq!(frame[..length], PICTURE);
+                }
+                received
+            });
+            first = first.or(Some((left, received)));
+        }
+        for at in [0, 1] {
+            self.tell(at, Told::Tick);
+        }
+        first.unwrap()
+    }
+
+    fn steps(&mut self, count: usize) {
+        for _ in 0..count {
+            self.step();
+        }
+    }
+
+    fn view(&self, at: usize) -> View {
+        self.sides[at].core.view(self.now)
+    }
+
+    fn shields(&self) -> [&'static str; 2] {
+        [self.view(0).shield, self.view(1).shield]
+    }
+}
+
+#[test]
+fn two_pages_meet_sealed_and_count_what_opens() {
+    let mut world = World::new(E2ee::On);
+    world.steps(40);
+    assert_eq!(world.shields(), ["sealed", "sealed"]);
+    assert_eq!(
+        world.step().1.map(|it| matches!(it, Received::Opened(_))),
+        Some(true)
+    );
+    for at in [0, 1] {
+        let view = world.view(at);
+        let track = &view.people[0].tracks[0];
+        assert_eq!(
+            (view.people[0].standing, track.verification),
+            ("verified", "verified")
+        );
+        assert!(track.opened > 20, "{track:?}");
+        let own = &view.own[0];
+        assert!(own.sealed > 20 && own.clear == 0, "{own:?}");
+    }
+}
+
+#[test]
+fn a_press_seals_the_next_frame_and_a_hold_opens_only_after_the_countdown() {
+    let mut world = World::new(E2ee::Off);
+    world.steps(40);
+    assert_eq!(world.shields(), ["open", "open"]);
+    assert_eq!(world.step(), (Left::Clear, Some(Received::Clear)));
+    let clear = world.view(0).own[0].clear;
+
+    world.tell(0, Told::Press);
+    world.steps(4);
+    assert_eq!(world.shields(), ["sealed", "sealed"]);
+    assert_eq!(world.view(0).own[0].clear, clear);
+    assert!(
+        world.sides[1]
+            .announced
+            .iter()
+            .any(|it| it == "Hanna turned encryption on")
+    );
+
+    world.tell(0, Told::Press);
+    world.tell(0, Told::Hold);
+    world.steps(11);
+    assert_eq!(world.shields(), ["sealed", "sealed"]);
+    assert_eq!(world.view(0).own[0].clear, clear);
+    world.steps(4);
+    assert_eq!(world.shields(), ["open", "open"]);
+}
+
+#[test]
+fn a_guest_who_presses_is_told_why_nothing_happens() {
+    let mut world = World::new(E2ee::Off);
+    world.steps(40);
+    world.tell(1, Told::Press);
+    let view = world.view(1);
+    assert_eq!(view.shield, "denied");
+    assert!(view.reasons[0].text.contains("only a host"), "{view:?}");
+}
+
+#[test]
+fn nothing_leaves_through_a_pipe_that_the_core_was_not_told_of_or_after_leaving() {
+    let mut world = World::new(E2ee::Off);
+    world.steps(40);
+    let mut out = Vec::new();
+    let core = &mut world.sides[0].core;
+    assert_eq!(core.seal(9, Codec::Vp8, &PICTURE, &mut out), Left::Dropped);
+    assert_eq!(
+        core.seal(PICTURES, Codec::Vp8, &PICTURE, &mut out),
+        Left::Clear
+    );
+    core.handle(Told::Left, world.now);
+    assert_eq!(
+        core.seal(PICTURES, Codec::Vp8, &PICTURE, &mut out),
+        Left::Dropped
+    );
+    let mut frame = PICTURE;
+    let received = core.open(PICTURES + 1, Codec::Vp8, &mut frame, world.now);
+    assert_eq!(received, Received::Dropped);
+}
+
+#[test]
+fn clear_and_repeated_frames_are_not_played_while_it_is_on_and_the_shield_says_so() {
+    let mut world = World::new(E2ee::On);
+    world.steps(60);
+    let mut out = Vec::new();
+    let Left::Sealed(length) = world.sides[0]
+        .core
+        .seal(PICTURES, Codec::Vp8, &PICTURE, &mut out)
+    else {
+        panic!("it is on");
+    };
+    let now = world.now;
+    let guest = &mut world.sides[1].core;
+    let mut frame = out[..length].to_vec();
+    let opened = guest.open(PICTURES + 1, Codec::Vp8, &mut frame, now);
+    assert_eq!(opened, Received::Opened(PICTURE.len()));
+    let mut again = out[..length].to_vec();
+    let again = guest.open(PICTURES + 1, Codec::Vp8, &mut again, now);
+    assert_eq!(again, Received::Dropped);
+    assert_eq!(world.shields()[1], "sealed");
+    for _ in 0..8 {
+        world.step();
+        let now = world.now;
+        let guest = &mut world.sides[1].core;
+        let mut clear = PICTURE;
+        let received = guest.open(PICTURES + 1, Codec::Vp8, &mut clear, now);
+        assert_eq!(received, Received::Dropped);
+    }
+    world.tell(1, Told::Tick);
+    let view = world.view(1);
+    assert_eq!(view.shield, "unsealed-peer", "{view:?}");
+    assert_eq!(world.shields()[0], "sealed");
+}
+
+#[test]
+fn a_link_that_is_none_says_what_to_do_and_nothing_of_its_secret() {
+    let (_, guest) = links(E2ee::On);
+    let start = Start {
+        link: &guest.replace("&m=on", "&m=perhaps"),
+        seed: [1; 32],
+        unix: 0,
+    };
+    let error = Core::new(&start).unwrap_err().to_string();
+    assert!(error.contains("field m"), "{error}");
+    assert!(!error.contains("BwcHB"), "{error}");
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the page shows, as JSON. A view is true for a moment: the page shows nothing green on one older than 1.5 s.
+
+use roomseal_meeting::TrackReport;
+use roomseal_meeting::call::{self, Mark};
+use serde::Serialize;
+
+use crate::told::Source;
+
+/// How everything stands.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct View {
+    /// The shield's state in one word, as the lamp and every other view have it.
+    pub shield: &'static str,
+    /// The same for people.
+    pub name: &'static str,
+    /// It tells people that what is said stays among the members.
+    pub green: bool,
+    /// What it rests on, the gravest first.
+    pub reasons: Vec<Reason>,
+    /// The others, in order of arrival.
+    pub people: Vec<Person>,
+    /// What leaves this browser, in words.
+    pub sending: &'static str,
+    /// What is published, and how it left.
+    pub own: Vec<OwnTrack>,
+    /// Whether the followed policy says on; `None`: none is followed.
+    pub on: Option<bool>,
+    /// Whether the person at the page is a host.
+    pub host: bool,
+    /// What has to be entered before this member can take part: `passphrase`, or `link` for another one.
+    pub asks: Option<&'static str>,
+    /// A host is about to turn encryption off.
+    pub countdown: Option<Countdown>,
+}
+
+/// A host is about to turn encryption off.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Countdown {
+    /// By identity; `None`: this member.
+    pub by: Option<String>,
+    /// Milliseconds.
+    pub left: u64,
+}
+
+/// Why the shield shows what it shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reason {
+    /// Whom it is about, by identity.
+    pub who: Option<String>,
+    /// In a sentence without a full stop.
+    pub text: String,
+}
+
+/// A participant.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Person {
+    /// Its identity.
+    pub identity: String,
+    /// What to call it; unchecked text of others.
+    pub called: String,
+    /// `open`, `verified`, `pending`, `unsealed` or `keyless`.
+    pub standing: &'static str,
+    /// Why.
+    pub why: String,
+    /// Its tracks.
+    pub tracks: Vec<RemoteTrack>,
+}
+
+/// A track of somebody else.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RemoteTrack {
+    /// The service's name of it.
+    pub sid: String,
+    /// Where it comes from.
+    pub source: Source,
+    /// As the service says.
+    pub muted: bool,
+    /// `clear`, `refused`, `silent`, `verified` or `waiting`.
+    pub verification: &'static str,
+    /// In words, with the reason.
+    pub text: String,
+    /// Frames that opened.
+    pub opened: u64,
+    /// Frames that did not.
+    pub refused: u64,
+}
+
+/// A track of this browser.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OwnTrack {
+    /// The service's name of it.
+    pub sid: String,
+    /// Where it comes from.
+    pub source: Source,
+    /// Frames that left sealed.
+    pub sealed: u64,
+    /// Frames that left clear.
+    pub clear: u64,
+    /// Frames that did not leave.
+    pub dropped: u64,
+}
+
+impl From<&call::Reason> for Reason {
+    fn from(reason: &call::Reason) -> Self {
+        Self {
+            who: reason.who.clone(),
+            text: reason.text(),
+        }
+    }
+}
+
+impl Person {
+    pub(crate) fn new(person: &call::Person, tracks: &[TrackReport]) -> Self {
+        let because = |why| {
+            let reason = call::Reason {
+                who: Some(person.identity.clone()),
+                called: person.called.clone(),
+                why,
+            };
+            reason.text()
+        };
+        let (standing, why) = match person.mark {
+            Mark::Open => ("open", String::new()),
+            Mark::Verified => (
+                "verified",
+                "has proved to hold the key and to follow the same host".to_owned(),
+            ),
+            Mark::Pending(why) => ("pending", because(why)),
+            Mark::Unsealed(why) => ("unsealed", because(why)),
+            Mark::Keyless => (
+                "keyless",
+                "has not proved to hold the key, and sends nothing".to_owned(),
+            ),
+        };
+        Self {
+            identity: person.identity.clone(),
+            called: person.called.clone(),
+            standing,
+            why,
+            tracks: tracks.iter().map(RemoteTrack::from).collect(),
+        }
+    }
+}
+
+impl From<&TrackReport> for RemoteTrack {
+    fn from(track: &TrackReport) -> Self {
+        Self {
+            sid: track.sid.clone(),
+            source: track.source.into(),
+            muted: track.muted,
+            verification: track.verification.word(),
+            text: track.text.clone(),
+            opened: track.opened,
+            refused: track.refused,
+        }
+    }
+}
