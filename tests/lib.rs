@@ -17,6 +17,7 @@ pub mod bare;
 pub mod browser;
 pub mod code;
 pub mod crossing;
+pub mod doorway;
 pub mod footage;
 pub mod keeper;
 pub mod leak;

@@ -34,6 +34,8 @@ const browser = await chromium.launch({
     '--no-first-run',
     // Nobody is here to click before sound may play.
     '--autoplay-policy=no-user-gesture-required',
+    // A page that asks for camera and microphone gets a picture and a tone that are made up.
+    '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream',
   ],
 });
 const complaints = [];

@@ -19,6 +19,7 @@ mod hostile;
 mod hosts;
 mod hub;
 mod idle;
+mod join;
 mod keeper;
 mod keyless;
 mod lies;

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Somebody in a Roomseal meeting by the join page, in a real browser.
+
+use std::time::{Duration, Instant};
+
+use roomseal_tests::browser::{Browser, Window};
+use roomseal_tests::doorway::Doorway;
+use roomseal_tests::livekit::Server;
+use roomseal_tests::toggle::Button;
+
+use crate::roomseal::{new_meeting, start, wait_for_shield};
+use crate::{SOON, one_at_a_time, talking_clip};
+
+/// The counts of one line of a list on the page.
+const COUNT: &str = "Number(document.querySelector('SELECTOR')?.dataset.NAME ?? 0)";
+
+fn count(browser: &mut Browser, selector: &str, name: &str) -> u64 {
+    let script = COUNT.replace("SELECTOR", selector).replace("NAME", name);
+    browser.run(&script).as_u64().unwrap_or_default()
+}
+
+/// How many pictures of the others the page has shown.
+fn pictures(browser: &mut Browser) -> u64 {
+    let script = "[...document.querySelectorAll('figure:not([data-sid=\"\"]) video')]\
+                  .reduce((sum, it) => sum + it.getVideoPlaybackQuality().totalVideoFrames, 0)";
+    browser.run(script).as_u64().unwrap_or_default()
+}
+
+/// Waits until `value` has grown by `more`.
+fn grows(browser: &mut Browser, what: &str, more: u64, value: impl Fn(&mut Browser) -> u64) {
+    let began = Instant::now();
+    let before = value(browser);
+    loop {
+        let now = value(browser);
+        if now >= before + more {
+            println!("{what}: {more} more in {} ms", began.elapsed().as_millis());
+            return;
+        }
+        if began.elapsed() > SOON {
+            let said = browser.said();
+            panic!(
+                "{what}: {before}, then {now}; {:?}\n{said}",
+                browser.complaints()
+            );
+        }
+        // The page counts when asked; a few times a second is soon enough.
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+fn shows(browser: &mut Browser, state: &str) {
+    browser.see(&format!("body[data-state=\"{state}\"] #state"), "", SOON);
+}
+
+const BOX_CAMERA: &str = "#people [data-identity=\"box\"] [data-source=\"camera\"]";
+const BOX_MICROPHONE: &str = "#people [data-identity=\"box\"] [data-source=\"microphone\"]";
+const OWN_CAMERA: &str = "#own [data-source=\"camera\"]";
+const OWN_MICROPHONE: &str = "#own [data-source=\"microphone\"]";
+
+#[test]
+fn a_person_with_a_browser_joins_by_link_and_a_press_at_the_box_turns_both_shields_green() {
+    let _turn = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let clip = talking_clip(folder.path());
+    let server = Server::on_loopback();
+    let links = folder.path().join("meeting");
+    let (host_link, guest_link) = new_meeting(&links, "door", &["--announce-off"]);
+    let panel = folder.path().join("panel");
+    let host = start("run", "box", &host_link)
+        .playing(&clip)
+        .with(["--panel-dir", panel.to_str().unwrap()])
+        .join(&server, "door");
+
+    let doorway = Doorway::to(&server, "page", "door");
+    let link = std::fs::read_to_string(guest_link).unwrap();
+    let mut browser = Browser::start();
+    browser.open(&doorway.page_of(&link), Window::Desktop, "light");
+    browser.see("#room", "door", SOON);
+    // Nothing of the secret stays in the address or in the history.
+    let address = browser.run("location.href + JSON.stringify(history.state)");
+    assert!(
+        address.as_str().unwrap().ends_with("/j/doornull"),
+        "{address}"
+    );
+    assert_eq!(browser.run("typeof window.takeLink"), "undefined");
+
+    browser.tab_to("name");
+    browser.write("Petra");
+    let joined = Instant::now();
+    browser.key("Enter");
+    shows(&mut browser, "open");
+    wait_for_shield(&host, joined, "open");
+    grows(&mut browser, "clear pictures", 25, pictures);
+    for source in ["camera", "microphone"] {
+        host.wait_for_track("clear media of the page", "page", source, SOON, |track| {
+            track.verification == "clear"
+        });
+    }
+    let clear = |browser: &mut Browser| {
+        count(browser, OWN_CAMERA, "clear") + count(browser, OWN_MICROPHONE, "clear")
+    };
+    assert!(clear(&mut browser) > 0);
+
+    let button = Button::of(&panel);
+    let pressed = button.press();
+    let took = wait_for_shield(&host, pressed, "sealed");
+    shows(&mut browser, "sealed");
+    println!(
+        "the box shows sealed after {} ms, the page after {} at most",
+        took.as_millis(),
+        pressed.elapsed().as_millis()
+    );
+    let left_clear = clear(&mut browser);
+    for source in ["camera", "microphone"] {
+        host.wait_for_track(
+            "verified media of the page",
+            "page",
+            source,
+            SOON,
+            |track| track.verification == "verified",
+        );
+    }
+    grows(&mut browser, "sealed pictures", 50, pictures);
+    for (what, selector) in [
+        ("box's camera", BOX_CAMERA),
+        ("box's microphone", BOX_MICROPHONE),
+    ] {
+        grows(&mut browser, what, 50, |browser| {
+            count(browser, selector, "opened")
+        });
+        assert_eq!(
+            browser.run(&format!(
+                "document.querySelector('{selector}').dataset.verification"
+            )),
+            "verified"
+        );
+    }
+    for (what, selector) in [
+        ("own camera", OWN_CAMERA),
+        ("own microphone", OWN_MICROPHONE),
+    ] {
+        grows(&mut browser, what, 25, |browser| {
+            count(browser, selector, "sealed")
+        });
+    }
+    assert_eq!(
+        clear(&mut browser),
+        left_clear,
+        "nothing leaves clear after the press"
+    );
+    let opened = |host: &roomseal_tests::appliance::Appliance| -> u64 {
+        let status = host.status();
+        let page = status.participants.iter().find(|it| it.identity == "page");
+        let tracks = page.iter().flat_map(|page| &page.tracks);
+        tracks.map(|track| track.opened).sum()
+    };
+    let before = opened(&host);
+    host.wait_for("more opened frames of the page", SOON, |_| {
+        (opened(&host) > before + 50).then_some(())
+    });
+    browser.picture("join-sealed");
+
+    let held = button.hold();
+    wait_for_shield(&host, held, "open");
+    shows(&mut browser, "open");
+    grows(&mut browser, "clear pictures again", 25, pictures);
+    let complaints = browser.complaints();
+    assert!(complaints.is_empty(), "{complaints:?}");
+    browser.close();
+}
