@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use roomseal_appliance::status::Status;
 use roomseal_tests::browser::{Browser, Window};
 use roomseal_tests::doorway::Doorway;
 use roomseal_tests::livekit::Server;
@@ -148,15 +149,14 @@ fn a_person_with_a_browser_joins_by_link_and_a_press_at_the_box_turns_both_shiel
         left_clear,
         "nothing leaves clear after the press"
     );
-    let opened = |host: &roomseal_tests::appliance::Appliance| -> u64 {
-        let status = host.status();
+    let opened = |status: &Status| -> u64 {
         let page = status.participants.iter().find(|it| it.identity == "page");
         let tracks = page.iter().flat_map(|page| &page.tracks);
         tracks.map(|track| track.opened).sum()
     };
-    let before = opened(&host);
-    host.wait_for("more opened frames of the page", SOON, |_| {
-        (opened(&host) > before + 50).then_some(())
+    let before = opened(&host.status());
+    host.wait_for("more opened frames of the page", SOON, |status| {
+        (opened(status) > before + 50).then_some(())
     });
     browser.picture("join-sealed");
 
