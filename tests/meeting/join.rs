@@ -61,18 +61,27 @@ const OWN_MICROPHONE: &str = "#own [data-source=\"microphone\"]";
 #[test]
 fn a_person_with_a_browser_joins_by_link_and_a_press_at_the_box_turns_both_shields_green() {
     let _turn = one_at_a_time();
+    meets_a_box(&Server::on_loopback());
+}
+
+#[test]
+fn on_the_hub_too() {
+    let _turn = one_at_a_time();
+    meets_a_box(&Server::hub());
+}
+
+fn meets_a_box(server: &Server) {
     let folder = tempfile::tempdir().unwrap();
     let clip = talking_clip(folder.path());
-    let server = Server::on_loopback();
     let links = folder.path().join("meeting");
     let (host_link, guest_link) = new_meeting(&links, "door", &["--announce-off"]);
     let panel = folder.path().join("panel");
     let host = start("run", "box", &host_link)
         .playing(&clip)
         .with(["--panel-dir", panel.to_str().unwrap()])
-        .join(&server, "door");
+        .join(server, "door");
 
-    let doorway = Doorway::to(&server, "page", "door");
+    let doorway = Doorway::to(server, "page", "door");
     let link = std::fs::read_to_string(guest_link).unwrap();
     let mut browser = Browser::start();
     browser.open(&doorway.page_of(&link), Window::Desktop, "light");
@@ -166,5 +175,94 @@ fn a_person_with_a_browser_joins_by_link_and_a_press_at_the_box_turns_both_shiel
     grows(&mut browser, "clear pictures again", 25, pictures);
     let complaints = browser.complaints();
     assert!(complaints.is_empty(), "{complaints:?}");
+    browser.close();
+}
+
+#[test]
+fn a_host_by_the_page_turns_encryption_on_and_off_for_the_box() {
+    let _turn = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let clip = talking_clip(folder.path());
+    let server = Server::on_loopback();
+    let links = folder.path().join("meeting");
+    let (host_link, guest_link) = new_meeting(&links, "hosted", &["--announce-off"]);
+    let guest = start("guest", "guest", &guest_link)
+        .with(["--publish", clip.to_str().unwrap()])
+        .join(&server, "hosted");
+    let doorway = Doorway::to(&server, "page", "hosted");
+    let link = std::fs::read_to_string(host_link).unwrap();
+    let mut browser = Browser::start();
+    browser.open(&doorway.page_of(&link), Window::Phone, "dark");
+    browser.see("#room", "hosted", SOON);
+    browser.tab_to("name");
+    browser.write("Petra");
+    browser.key("Enter");
+    shows(&mut browser, "open");
+    browser.tab_to("e2ee");
+    let pressed = Instant::now();
+    browser.key("Enter");
+    wait_for_shield(&guest, pressed, "sealed");
+    shows(&mut browser, "sealed");
+    grows(&mut browser, "sealed pictures", 25, pictures);
+    browser.picture("join-host");
+
+    // Held by a finger for two seconds, then counted down for three.
+    let held = Instant::now();
+    let touch = |browser: &mut Browser, event: &str| {
+        browser.run(&format!(
+            "document.getElementById('e2ee').dispatchEvent(new PointerEvent('{event}'))"
+        ));
+    };
+    touch(&mut browser, "pointerdown");
+    browser.see("#e2ee", "Keep encryption on", SOON);
+    touch(&mut browser, "pointerup");
+    wait_for_shield(&guest, held, "open");
+    assert!(
+        held.elapsed() >= Duration::from_secs(5),
+        "{:?}",
+        held.elapsed()
+    );
+    shows(&mut browser, "open");
+    let complaints = browser.complaints();
+    assert!(complaints.is_empty(), "{complaints:?}");
+    browser.close();
+}
+
+#[test]
+fn a_page_with_another_key_is_told_so_and_neither_plays_nor_is_played() {
+    let _turn = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let clip = talking_clip(folder.path());
+    let server = Server::on_loopback();
+    let links = folder.path().join("meeting");
+    let (host_link, guest_link) = new_meeting(&links, "wrong", &[]);
+    let host = start("run", "box", &host_link)
+        .playing(&clip)
+        .join(&server, "wrong");
+    let doorway = Doorway::to(&server, "page", "wrong");
+    let link = std::fs::read_to_string(guest_link).unwrap();
+    let (before, secret) = link.split_once("#k=").unwrap();
+    let other = if secret.starts_with('A') { "B" } else { "A" };
+    let link = format!("{before}#k={other}{}", &secret[1..]);
+    let mut browser = Browser::start();
+    browser.open(&doorway.page_of(&link), Window::Desktop, "light");
+    browser.see("#room", "wrong", SOON);
+    browser.tab_to("name");
+    browser.write("Mallory");
+    browser.key("Enter");
+    shows(&mut browser, "wrong-key");
+    browser.see("#reasons", "another key than the host", SOON);
+    host.wait_for("a participant without the key", SOON, |status| {
+        let page = status
+            .participants
+            .iter()
+            .find(|it| it.identity == "page")?;
+        (page.standing.as_ref()?.word == "keyless").then_some(())
+    });
+    wait_for_shield(&host, Instant::now(), "waiting");
+    assert_eq!(pictures(&mut browser), 0);
+    assert_eq!(count(&mut browser, OWN_CAMERA, "sealed"), 0);
+    assert_eq!(count(&mut browser, OWN_CAMERA, "clear"), 0);
+    assert!(count(&mut browser, OWN_CAMERA, "dropped") > 0);
     browser.close();
 }

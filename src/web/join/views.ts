@@ -31,7 +31,7 @@ function line(value: string, data: Record<string, string> = {}): HTMLLIElement {
 }
 
 function track({ sid, source, text, verification, opened, refused }: RemoteTrack): HTMLLIElement {
-  const counts = `${opened} opened${refused > 0 ? `, ${refused} refused` : ''}`;
+  const counts = `${opened} opened${refused > 0 ? `, ${refused} not` : ''}`;
   return line(`${source}: ${text} (${counts})`, {
     sid, source, verification, opened: String(opened), refused: String(refused),
   });
