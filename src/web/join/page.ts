@@ -24,6 +24,8 @@ const worker = new Worker('/join/worker.js', { type: 'module' });
 const sealing = new Sealing(worker);
 const room = new Room({
   encryption: { e2eeManager: sealing },
+  // The way that every engine speaks: asking for the newer one first costs a refusal where it is not known.
+  singlePeerConnection: false,
   dynacast: true,
   publishDefaults: { videoCodec: 'vp8', backupCodec: false, red: false },
 });
