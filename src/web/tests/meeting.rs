@@ -308,3 +308,158 @@ fn a_link_that_is_none_says_what_to_do_and_nothing_of_its_secret() {
     assert!(error.contains("field m"), "{error}");
     assert!(!error.contains("BwcHB"), "{error}");
 }
+
+/// What one seals of a picture, as bytes.
+fn sealed(core: &mut Core, pipe: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    let Left::Sealed(length) = core.seal(pipe, Codec::Vp8, &PICTURE, &mut out) else {
+        panic!("it is on");
+    };
+    out.truncate(length);
+    out
+}
+
+fn plays(core: &mut Core, pipe: u32, frame: &[u8], now: Duration) -> Received {
+    core.open(pipe, Codec::Vp8, &mut frame.to_vec(), now)
+}
+
+#[test]
+fn frames_of_one_track_do_not_come_out_of_another_of_the_same_sender() {
+    let mut world = World::new(E2ee::On);
+    let screen = |sid: &str, source| Track {
+        sid: sid.into(),
+        source,
+        sort: Sort::Picture,
+        muted: false,
+        sealed: true,
+    };
+    let (pipe, sid) = (5, "TR_screen");
+    let source = Source::Screen;
+    world.tell(
+        0,
+        Told::Sends {
+            pipe,
+            sid: sid.into(),
+            source,
+        },
+    );
+    let who = Who {
+        identity: "host".into(),
+        name: String::new(),
+        kind: Kind::Person,
+        present: true,
+        tracks: vec![screen("TR_host", Source::Camera), screen(sid, source)],
+    };
+    world.tell(1, Told::Participants { who: vec![who] });
+    world.tell(
+        1,
+        Told::Receives {
+            pipe,
+            sid: sid.into(),
+        },
+    );
+    world.steps(40);
+    let now = world.now;
+    let [host, guest] = &mut world.sides;
+    let camera = sealed(&mut host.core, PICTURES);
+    assert_eq!(
+        plays(&mut guest.core, pipe, &camera, now),
+        Received::Dropped
+    );
+    let shared = sealed(&mut host.core, pipe);
+    let length = PICTURE.len();
+    assert_eq!(
+        plays(&mut guest.core, pipe, &shared, now),
+        Received::Opened(length)
+    );
+    let place = PICTURES + 1;
+    assert_eq!(
+        plays(&mut guest.core, place, &camera, now),
+        Received::Opened(length)
+    );
+}
+
+#[test]
+fn frames_from_before_are_not_played_to_who_begins_to_listen_again() {
+    let mut world = World::new(E2ee::On);
+    world.steps(40);
+    let old = sealed(&mut world.sides[0].core, PICTURES);
+    // Its sender confirms every ten seconds from which counter on its frames are now.
+    world.steps(80);
+    let (pipe, sid) = (PICTURES + 1, world.sides[0].sid());
+    world.tell(1, Told::Stopped { pipe });
+    world.tell(1, Told::Receives { pipe, sid });
+    let now = world.now;
+    let [host, guest] = &mut world.sides;
+    assert_eq!(plays(&mut guest.core, pipe, &old, now), Received::Dropped);
+    let new = sealed(&mut host.core, PICTURES);
+    let length = PICTURE.len();
+    assert_eq!(
+        plays(&mut guest.core, pipe, &new, now),
+        Received::Opened(length)
+    );
+}
+
+#[test]
+fn after_a_press_clear_frames_come_through_until_the_first_sealed_one_opens() {
+    let mut world = World::new(E2ee::Off);
+    world.steps(40);
+    world.tell(0, Told::Press);
+    let now = world.now;
+    let [host, guest] = &mut world.sides;
+    let pipe = PICTURES + 1;
+    assert_eq!(plays(&mut guest.core, pipe, &PICTURE, now), Received::Clear);
+    let first = sealed(&mut host.core, PICTURES);
+    let length = PICTURE.len();
+    assert_eq!(
+        plays(&mut guest.core, pipe, &first, now),
+        Received::Opened(length)
+    );
+    assert_eq!(
+        plays(&mut guest.core, pipe, &PICTURE, now),
+        Received::Dropped
+    );
+    world.tell(1, Told::Tick);
+    let core = &mut world.sides[1].core;
+    assert_eq!(plays(core, pipe, &PICTURE, now), Received::Dropped);
+}
+
+#[test]
+fn what_the_service_made_itself_is_never_played() {
+    let mut world = World::new(E2ee::Off);
+    world.steps(40);
+    let bytes = b"made by the service".to_vec();
+    let made = [&PICTURE[..], &bytes].concat();
+    let (now, pipe) = (world.now, PICTURES + 1);
+    let before = plays(&mut world.sides[1].core, pipe, &made, now);
+    assert_eq!(before, Received::Clear);
+    world.tell(1, Told::Trailer { bytes });
+    let after = plays(&mut world.sides[1].core, pipe, &made, now);
+    assert_eq!(after, Received::Dropped);
+}
+
+#[test]
+fn a_member_whose_passphrase_is_missing_is_asked_for_it_and_a_short_one_is_refused() {
+    let (_, guest) = links(E2ee::On);
+    let (before, secret) = guest.split_once("#k=").unwrap();
+    let (_, after) = secret.split_once('&').unwrap();
+    let start = Start {
+        link: &format!("{before}#p=1&{after}"),
+        seed: [1; 32],
+        unix: 0,
+    };
+    let mut core = Core::new(&start).unwrap();
+    let now = Duration::from_secs(1);
+    assert_eq!(core.view(now).asks, Some("passphrase"));
+    let answer = core.handle(
+        Told::Passphrase {
+            words: "short".into(),
+        },
+        now,
+    );
+    assert!(answer.refused.unwrap().contains("12"));
+    assert_eq!(core.view(now).asks, Some("passphrase"));
+    let words = "six made words would be better".into();
+    assert_eq!(core.handle(Told::Passphrase { words }, now).refused, None);
+    assert_eq!(core.view(now).asks, None);
+}
