@@ -277,7 +277,8 @@ impl Core {
                 let words = words.expose().as_bytes();
                 let secret = Secret::from_passphrase(words, self.room.as_str());
                 self.has_secret = true;
-                self.meet(Event::Secret(Some(secret)), now, answer);
+                let (secret, from) = (Some(secret), KeyModel::User);
+                self.meet(Event::Secret { secret, from }, now, answer);
             }
             Err(error) => answer.refused = Some(error.to_string()),
         }
