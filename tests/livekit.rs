@@ -169,6 +169,7 @@ impl Server {
         if self.namespace.is_some() {
             command.arg("--insecure-lan");
         }
+        command.arg("--pages").arg(places::provided("web"));
         command.args(["--api-key", API_KEY, "--api-secret-file"]);
         command.arg(&self.config).env("NO_COLOR", "1");
         let process = Running::start("roomseal hub", &command);
@@ -203,6 +204,16 @@ impl Server {
     /// Where clients connect to.
     pub fn url(&self) -> String {
         format!("ws://{}:{}", self.address, self.port)
+    }
+
+    /// Where the hub has the page of `link`: the same room and the same secrets.
+    pub fn page_of(&self, link: &str) -> String {
+        assert_eq!(self.kind, Kind::Hub, "only the hub has pages");
+        let (_, rest) = link
+            .trim()
+            .split_once("/j/")
+            .expect("an invitation link has its room after /j/");
+        format!("http://{}:{}/j/{rest}", self.address, self.port)
     }
 
     /// The port for signalling.

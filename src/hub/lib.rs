@@ -23,6 +23,8 @@
 //!                          token               └──► Action::Media ──► forward (str0m) ──► Report ──► room
 //! ```
 //!
+//! A browser gets the page from `pages`, and from `join` a token for its meeting; then it is a client as any other.
+//!
 //! What one client does bears on nobody else: queues are bounded, what does not fit is dropped (packets), waited for
 //! (requests) or ends the connection (what a client does not take); see the constants of `serve`, [`room`] and `routes`.
 
@@ -31,7 +33,9 @@
 mod bucket;
 pub mod forward;
 mod guests;
+mod join;
 mod meeting;
+mod pages;
 pub mod room;
 mod routes;
 mod serve;
@@ -41,4 +45,5 @@ pub mod token;
 mod twirp;
 mod wire;
 
+pub use pages::{Pages, PagesError};
 pub use serve::{Config, Error, Hub};

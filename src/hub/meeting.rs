@@ -15,6 +15,8 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::forward::{Addresses, Forwarder, PeerId, Way};
+use crate::join::Joins;
+use crate::pages::Pages;
 use crate::room::{Action, ConnectionId, Denied, Dice, Input, Room, Told, Unwelcome, Visit, Wish};
 use crate::routes::RoomNumber;
 use crate::streams::Streams;
@@ -78,6 +80,8 @@ pub(crate) struct Packet {
 #[derive(Debug)]
 pub(crate) struct Building {
     pub(crate) keys: ApiKeys,
+    pub(crate) pages: Option<Pages>,
+    pub(crate) joins: Joins,
     pub(crate) socket: UdpSocket,
     pub(crate) streams: Streams,
     pub(crate) media: Addresses,
@@ -222,7 +226,7 @@ impl Meeting {
                 match action {
                     Action::Send(to, message) => actions.extend(self.send(to, *message)),
                     Action::Renew(to, admission) => {
-                        let token = self.building.keys.renew(&admission, since_1970(), RENEWED);
+                        let token = self.building.keys.issue(&admission, since_1970(), RENEWED);
                         if let Some(token) = token {
                             let message = signal_response::Message::RefreshToken(token);
                             actions.extend(self.send(to, message));

@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -27,7 +27,9 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use crate::bucket::Bucket;
 use crate::forward::{self, Addresses, CertificateError, Way};
 use crate::guests::Guests;
+use crate::join::{self, Joins};
 use crate::meeting::{Building, Connection, Knock};
+use crate::pages::{self, Pages};
 use crate::room::Unwelcome;
 use crate::streams::{self, Streams};
 use crate::switch::Switch;
@@ -72,6 +74,8 @@ pub struct Config {
     pub most_rooms: usize,
     /// Participants of a room.
     pub most_participants: usize,
+    /// The join page; without it, browsers are told that it is missing.
+    pub pages: Option<Pages>,
 }
 
 /// Why the hub does not start.
@@ -140,6 +144,8 @@ impl Hub {
             streams,
             building: Arc::new(Building {
                 keys: config.keys,
+                pages: config.pages,
+                joins: Joins::default(),
                 socket,
                 streams: Streams::default(),
                 media,
@@ -213,7 +219,7 @@ async fn listen(listener: TcpListener, building: Arc<Building>, guests: Arc<Gues
                 tokio::spawn(async move {
                     // Kept by what the connection is upgraded to, as long as that lasts.
                     let held = Arc::new((place, guest));
-                    visit(stream, building, held).await;
+                    visit(stream, peer.ip(), building, held).await;
                 });
             }
             // No descriptor is free, or the client is gone already.
@@ -225,12 +231,17 @@ async fn listen(listener: TcpListener, building: Arc<Building>, guests: Arc<Gues
     }
 }
 
-async fn visit<H: Send + Sync + 'static>(stream: TcpStream, building: Arc<Building>, held: Arc<H>) {
+async fn visit<H: Send + Sync + 'static>(
+    stream: TcpStream,
+    address: IpAddr,
+    building: Arc<Building>,
+    held: Arc<H>,
+) {
     // Signalling is many small messages.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let (building, held) = (Arc::clone(&building), Arc::clone(&held));
-        async move { Ok::<_, Infallible>(answer(request, building, held).await) }
+        async move { Ok::<_, Infallible>(answer(request, address, building, held).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -246,9 +257,17 @@ async fn visit<H: Send + Sync + 'static>(stream: TcpStream, building: Arc<Buildi
 
 async fn answer<H: Send + Sync + 'static>(
     request: Request<Incoming>,
+    address: IpAddr,
     building: Arc<Building>,
     held: Arc<H>,
 ) -> Response<Full<Bytes>> {
+    let path = request.uri().path();
+    if pages::is_one(path) {
+        return pages::answer(&request, building.pages.as_ref());
+    }
+    if let Some(room) = join::room_of(path).map(str::to_owned) {
+        return join::answer(request, &room, address, &building).await;
+    }
     if request.uri().path().starts_with(twirp::PATH) {
         return twirp::answer(request, &building).await;
     }
@@ -262,7 +281,7 @@ async fn answer<H: Send + Sync + 'static>(
             Err(refusal) => say(StatusCode::UNAUTHORIZED, &refusal.to_string()),
         },
         "/rtc" | "/rtc/" => match admit(&request, &building.keys) {
-            Ok((admission, query)) => join(request, admission, query, building, held).await,
+            Ok((admission, query)) => enter(request, admission, query, building, held).await,
             Err(refusal) => say(StatusCode::UNAUTHORIZED, &refusal.to_string()),
         },
         _ => say(StatusCode::NOT_FOUND, "there is nothing here"),
@@ -285,7 +304,7 @@ fn admit(request: &Request<Incoming>, keys: &ApiKeys) -> Result<(Admission, Quer
 }
 
 /// Lets somebody into a room, over a WebSocket.
-async fn join<H: Send + Sync + 'static>(
+async fn enter<H: Send + Sync + 'static>(
     mut request: Request<Incoming>,
     admission: Admission,
     query: Query,

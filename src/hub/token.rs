@@ -113,9 +113,14 @@ impl ApiKeys {
         Ok(claims)
     }
 
-    /// Makes a token that says the same as the one that `admission` was read from, valid from `now` (time since 1970)
-    /// for `valid`. `None` when its key is no longer known.
-    pub fn renew(&self, admission: &Admission, now: Duration, valid: Duration) -> Option<String> {
+    /// The name of a key to sign with; `None` when there is none.
+    pub fn first(&self) -> Option<&str> {
+        self.keys.keys().next().map(String::as_str)
+    }
+
+    /// Makes a token that says what `admission` says, valid from `now` (time since 1970) for `valid`. `None` when its
+    /// key is not known.
+    pub fn issue(&self, admission: &Admission, now: Duration, valid: Duration) -> Option<String> {
         let key = self.keys.get(&admission.api_key)?;
         let claims = Claims {
             exp: (now + valid).as_secs(),
@@ -130,7 +135,7 @@ impl ApiKeys {
                 room_join: true,
                 room: admission.room.clone(),
                 room_admin: admission.room_admin,
-                // Who comes back to a session needs neither.
+                // Nobody needs either for a session.
                 room_create: false,
                 room_list: false,
                 can_publish: Some(admission.can_publish),
@@ -417,7 +422,7 @@ mod tests {
             .expect("valid");
         let later = now() + Duration::from_secs(9 * 3600);
         let renewed = keys()
-            .renew(&first, later, Duration::from_secs(600))
+            .issue(&first, later, Duration::from_secs(600))
             .expect("the key is known");
         assert_eq!(keys().admit(&renewed, later), Ok(first));
         let too_late = later + Duration::from_secs(700);

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use roomseal_appliance::status::Status;
+use roomseal_tests::appliance::Appliance;
 use roomseal_tests::browser::{Browser, Window};
 use roomseal_tests::doorway::Doorway;
 use roomseal_tests::livekit::Server;
@@ -53,6 +54,13 @@ fn shows(browser: &mut Browser, state: &str) {
     browser.see(&format!("body[data-state=\"{state}\"] #state"), "", SOON);
 }
 
+/// What the service calls the only other participant.
+fn other(of: &Appliance) -> String {
+    of.wait_for("somebody else", SOON, |status| {
+        Some(status.participants.first()?.identity.clone())
+    })
+}
+
 const BOX_CAMERA: &str = "#people [data-identity=\"box\"] [data-source=\"camera\"]";
 const BOX_MICROPHONE: &str = "#people [data-identity=\"box\"] [data-source=\"microphone\"]";
 const OWN_CAMERA: &str = "#own [data-source=\"camera\"]";
@@ -61,16 +69,19 @@ const OWN_MICROPHONE: &str = "#own [data-source=\"microphone\"]";
 #[test]
 fn a_person_with_a_browser_joins_by_link_and_a_press_at_the_box_turns_both_shields_green() {
     let _turn = one_at_a_time();
-    meets_a_box(&Server::on_loopback());
+    let server = Server::hub();
+    meets_a_box(&server, |link| server.page_of(link));
 }
 
 #[test]
-fn on_the_hub_too() {
+fn in_a_meeting_of_a_livekit_server_too() {
     let _turn = one_at_a_time();
-    meets_a_box(&Server::hub());
+    let server = Server::on_loopback();
+    let doorway = Doorway::to(&server, "page", "door");
+    meets_a_box(&server, |link| doorway.page_of(link));
 }
 
-fn meets_a_box(server: &Server) {
+fn meets_a_box(server: &Server, page_of: impl Fn(&str) -> String) {
     let folder = tempfile::tempdir().unwrap();
     let clip = talking_clip(folder.path());
     let links = folder.path().join("meeting");
@@ -81,10 +92,9 @@ fn meets_a_box(server: &Server) {
         .with(["--panel-dir", panel.to_str().unwrap()])
         .join(server, "door");
 
-    let doorway = Doorway::to(server, "page", "door");
     let link = std::fs::read_to_string(guest_link).unwrap();
     let mut browser = Browser::start();
-    browser.open(&doorway.page_of(&link), Window::Desktop, "light");
+    browser.open(&page_of(&link), Window::Desktop, "light");
     browser.see("#room", "door", SOON);
     // Nothing of the secret stays in the address or in the history.
     let address = browser.run("location.href + JSON.stringify(history.state)");
@@ -101,8 +111,9 @@ fn meets_a_box(server: &Server) {
     shows(&mut browser, "open");
     wait_for_shield(&host, joined, "open");
     grows(&mut browser, "clear pictures", 25, pictures);
+    let page = other(&host);
     for source in ["camera", "microphone"] {
-        host.wait_for_track("clear media of the page", "page", source, SOON, |track| {
+        host.wait_for_track("clear media of the page", &page, source, SOON, |track| {
             track.verification == "clear"
         });
     }
@@ -122,13 +133,9 @@ fn meets_a_box(server: &Server) {
     );
     let left_clear = clear(&mut browser);
     for source in ["camera", "microphone"] {
-        host.wait_for_track(
-            "verified media of the page",
-            "page",
-            source,
-            SOON,
-            |track| track.verification == "verified",
-        );
+        host.wait_for_track("verified media of the page", &page, source, SOON, |track| {
+            track.verification == "verified"
+        });
     }
     grows(&mut browser, "sealed pictures", 50, pictures);
     for (what, selector) in [
@@ -159,7 +166,7 @@ fn meets_a_box(server: &Server) {
         "nothing leaves clear after the press"
     );
     let opened = |status: &Status| -> u64 {
-        let page = status.participants.iter().find(|it| it.identity == "page");
+        let page = status.participants.iter().find(|it| it.identity == page);
         let tracks = page.iter().flat_map(|page| &page.tracks);
         tracks.map(|track| track.opened).sum()
     };
@@ -183,16 +190,15 @@ fn a_host_by_the_page_turns_encryption_on_and_off_for_the_box() {
     let _turn = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let clip = talking_clip(folder.path());
-    let server = Server::on_loopback();
+    let server = Server::hub();
     let links = folder.path().join("meeting");
     let (host_link, guest_link) = new_meeting(&links, "hosted", &["--announce-off"]);
     let guest = start("guest", "guest", &guest_link)
         .with(["--publish", clip.to_str().unwrap()])
         .join(&server, "hosted");
-    let doorway = Doorway::to(&server, "page", "hosted");
     let link = std::fs::read_to_string(host_link).unwrap();
     let mut browser = Browser::start();
-    browser.open(&doorway.page_of(&link), Window::Phone, "dark");
+    browser.open(&server.page_of(&link), Window::Phone, "dark");
     browser.see("#room", "hosted", SOON);
     browser.tab_to("name");
     browser.write("Petra");
@@ -233,19 +239,18 @@ fn a_page_with_another_key_is_told_so_and_neither_plays_nor_is_played() {
     let _turn = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let clip = talking_clip(folder.path());
-    let server = Server::on_loopback();
+    let server = Server::hub();
     let links = folder.path().join("meeting");
     let (host_link, guest_link) = new_meeting(&links, "wrong", &[]);
     let host = start("run", "box", &host_link)
         .playing(&clip)
         .join(&server, "wrong");
-    let doorway = Doorway::to(&server, "page", "wrong");
     let link = std::fs::read_to_string(guest_link).unwrap();
     let (before, secret) = link.split_once("#k=").unwrap();
     let other = if secret.starts_with('A') { "B" } else { "A" };
     let link = format!("{before}#k={other}{}", &secret[1..]);
     let mut browser = Browser::start();
-    browser.open(&doorway.page_of(&link), Window::Desktop, "light");
+    browser.open(&server.page_of(&link), Window::Desktop, "light");
     browser.see("#room", "wrong", SOON);
     browser.tab_to("name");
     browser.write("Mallory");
@@ -253,10 +258,7 @@ fn a_page_with_another_key_is_told_so_and_neither_plays_nor_is_played() {
     shows(&mut browser, "wrong-key");
     browser.see("#reasons", "another key than the host", SOON);
     host.wait_for("a participant without the key", SOON, |status| {
-        let page = status
-            .participants
-            .iter()
-            .find(|it| it.identity == "page")?;
+        let page = status.participants.iter().find(|it| it.name == "Mallory")?;
         (page.standing.as_ref()?.word == "keyless").then_some(())
     });
     wait_for_shield(&host, Instant::now(), "waiting");

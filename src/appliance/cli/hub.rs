@@ -2,11 +2,11 @@
 //! `roomseal hub`: the meeting service, as a process of its own.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use roomseal_hub::token::ApiKeys;
-use roomseal_hub::{Config, Hub};
+use roomseal_hub::{Config, Hub, Pages};
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
@@ -22,6 +22,8 @@ The hub forwards what they seal and cannot open it. Example, on one machine:
 
   roomseal hub --api-key office --api-secret-file secret
   roomseal run --url ws://127.0.0.1:7880 --api-key office --api-secret-file secret --room demo --passphrase-file p
+
+Browsers get the join page from it, at /j/ROOM: `roomseal start` and `roomseal new-meeting` print such links.
 
 It speaks no TLS: other devices reach it through a proxy that does, or on a network that is trusted (--insecure-lan).")]
 pub struct HubArgs {
@@ -46,6 +48,9 @@ pub struct HubArgs {
     /// Participants of a room
     #[arg(long, value_name = "N", default_value_t = 16)]
     most_participants: usize,
+    /// Folder of the join page, as `.ci/web` builds it [default: as installed, /usr/share/roomseal/join]
+    #[arg(long, value_name = "FOLDER")]
+    pages: Option<PathBuf>,
     /// Allow signalling without TLS beyond this machine
     #[arg(long)]
     insecure_lan: bool,
@@ -80,6 +85,7 @@ impl HubArgs {
             .ok_or_else(|| anyhow!("{}: the API secret is no text", self.api_secret_file))?;
         let key = (self.api_key, Zeroizing::new(text.to_owned()));
         logging::start(&Log::default());
+        let pages = pages(self.pages.as_deref())?;
         let config = Config {
             listen: self.listen,
             media: self.media,
@@ -87,6 +93,7 @@ impl HubArgs {
             keys: ApiKeys::new([key]),
             most_rooms: self.most_rooms,
             most_participants: self.most_participants,
+            pages,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -94,6 +101,40 @@ impl HubArgs {
             .map_err(anyhow::Error::from)?;
         Ok(runtime.block_on(serve(config))?)
     }
+}
+
+/// The join page, from the folder that was named or from where it is installed.
+fn pages(named: Option<&Path>) -> Result<Option<Pages>, Failure> {
+    if let Some(folder) = named {
+        return Ok(Some(Pages::open(folder).map_err(anyhow::Error::from)?));
+    }
+    let installed = installed();
+    let Some(folder) = installed.iter().find(|folder| folder.is_dir()) else {
+        let places: Vec<_> = installed
+            .iter()
+            .map(|it| it.display().to_string())
+            .collect();
+        tracing::warn!(
+            "there is no join page in {}: browsers cannot join until the hub is started with --pages FOLDER \
+             (`.ci/web` builds it into .cache/web)",
+            places.join(" or ")
+        );
+        return Ok(None);
+    };
+    Ok(Some(Pages::open(folder).map_err(anyhow::Error::from)?))
+}
+
+/// Where the page is when this program was installed: beside its own folder, and where packages put it.
+fn installed() -> Vec<PathBuf> {
+    let program = std::env::current_exe().unwrap_or_default();
+    let around = program
+        .ancestors()
+        .nth(2)
+        .map(|top| top.join("share/roomseal/join"));
+    let usual = PathBuf::from("/usr/share/roomseal/join");
+    let mut places: Vec<_> = around.into_iter().chain([usual]).collect();
+    places.dedup();
+    places
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {

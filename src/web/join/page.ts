@@ -112,7 +112,10 @@ async function join(name: string) {
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ name }),
   });
-  if (!asked.ok) throw new Error(`the meeting service does not let this browser in (${asked.status}): ask for a new link`);
+  if (!asked.ok) {
+    const { detail } = await asked.json().catch(() => ({ detail: `${asked.status}: ask for a new link` }));
+    throw new Error(`the meeting service does not let this browser in: ${detail}`);
+  }
   const { url, token }: { url: string; token: string } = await asked.json();
   // Declared as sealed whatever the policy says, so that a press needs nothing published anew; frames are the worker's.
   await room.setE2EEEnabled(true);

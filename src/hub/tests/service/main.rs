@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
 mod admin;
+mod page;
 mod tcp;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,7 +18,7 @@ use livekit_token::{AccessToken, VideoGrants};
 use prost::Message as _;
 use roomseal_hub::forward::Addresses;
 use roomseal_hub::token::ApiKeys;
-use roomseal_hub::{Config, Hub};
+use roomseal_hub::{Config, Hub, Pages};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
@@ -32,6 +33,10 @@ const SOON: Duration = Duration::from_secs(20);
 
 /// A hub on loopback: where signalling and media go.
 async fn hub() -> (SocketAddr, Addresses) {
+    hub_with(None).await
+}
+
+async fn hub_with(pages: Option<Pages>) -> (SocketAddr, Addresses) {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let hub = Hub::bind(Config {
         listen: any,
@@ -40,6 +45,7 @@ async fn hub() -> (SocketAddr, Addresses) {
         keys: ApiKeys::new([("key".to_owned(), Zeroizing::new(SECRET.to_owned()))]),
         most_rooms: 2,
         most_participants: 3,
+        pages,
     })
     .await
     .unwrap();
