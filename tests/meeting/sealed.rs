@@ -11,7 +11,7 @@ use roomseal_tests::appliance::{Start, participant};
 use roomseal_tests::footage;
 use roomseal_tests::livekit::Server;
 
-use crate::{HEIGHT, SOON, WIDTH, one_at_a_time, talking_clip};
+use crate::{HEIGHT, SOON, WIDTH, one_at_a_time, sdk, talking_clip};
 
 /// `(element, digest of the plain frame)` in the order of the log.
 fn digests(log: &str) -> Vec<(String, String)> {
@@ -49,8 +49,11 @@ pub(crate) fn the_guest_opens_every_frame(start: fn() -> Server) {
     let folder = tempfile::tempdir().unwrap();
     let clip = talking_clip(folder.path());
     let server = start();
+    // With one encoder to choose from, no other takes over in the meeting, with a sealing element of its own.
+    let boards = sdk::board_with("vp8enc", folder.path());
     let mut sender = Start::new("run", "box")
         .playing(&clip)
+        .with(["--board-dir", boards.to_str().unwrap()])
         .gst_debug("frameencrypt:TRACE")
         .join(&server, "sealed");
     let recordings = folder.path().join("recordings");
