@@ -22,10 +22,6 @@ use alsa::mixer::{Mixer, Selem};
 /// How often the switch is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Looks after a turn at which it is turned again if it did not follow: a mixer may not have heard
-/// yet that somebody else turned it, and then takes ours for no change.
-const INSISTS: u32 = 4;
-
 /// Looks that a mixer which cannot be opened is left alone for.
 const PATIENCE: u32 = 20;
 
@@ -114,8 +110,6 @@ struct Watch {
     /// Looks until the mixer is tried again.
     wait: u32,
     muted: bool,
-    /// Looks at which the switch still has to be as it was turned.
-    insists: u32,
     seen: Arc<AtomicU8>,
 }
 
@@ -126,7 +120,6 @@ impl Watch {
             mixer: None,
             wait: 0,
             muted: false,
-            insists: 0,
             seen,
         }
     }
@@ -137,12 +130,11 @@ impl Watch {
                 Ok(Word::Mute(muted)) => {
                     if self.muted != muted {
                         self.muted = muted;
-                        self.insists = INSISTS;
                         self.turn(!muted);
                     }
                 }
                 Ok(Word::Stop) | Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => self.open(),
+                Err(RecvTimeoutError::Timeout) => self.attend(),
             }
             self.look();
         }
@@ -152,27 +144,34 @@ impl Watch {
         }
     }
 
-    fn open(&mut self) {
+    /// Tries a mixer that could not be opened, or went away, once more.
+    fn attend(&mut self) {
         if self.mixer.is_some() {
             return;
         }
         if self.wait > 0 {
             self.wait -= 1;
-            return;
-        }
-        self.wait = PATIENCE;
-        match Mixer::new(&self.card, true) {
-            Ok(mixer) => {
-                self.mixer = Some(mixer);
-                if self.muted {
-                    // A card that was plugged in again knows nothing of it.
-                    self.turn(false);
-                }
-            }
-            Err(error) => tracing::debug!(card = self.card, %error, "no mixer"),
+        } else if self.muted {
+            // A card that was plugged in again knows nothing of it.
+            self.turn(false);
+        } else {
+            self.open();
         }
     }
 
+    fn open(&mut self) {
+        self.wait = PATIENCE;
+        self.mixer = match Mixer::new(&self.card, true) {
+            Ok(mixer) => Some(mixer),
+            Err(error) => {
+                tracing::debug!(card = self.card, %error, "no mixer");
+                None
+            }
+        };
+    }
+
+    /// Turns the switch at a mixer that is opened for it: one that was opened before may not have
+    /// heard yet that somebody else turned it, and takes ours for no change.
     fn turn(&mut self, on: bool) {
         self.open();
         let Some(mixer) = &self.mixer else {
@@ -188,13 +187,7 @@ impl Watch {
     /// Finds out how the switch is now. Of several, one that is on lets sound through.
     fn look(&mut self) {
         let seen = match self.mixer.as_ref().map(state) {
-            Some(Ok(seen)) => {
-                if self.insists > 0 && (seen == Seen::Off) != self.muted {
-                    self.turn(!self.muted);
-                }
-                self.insists = self.insists.saturating_sub(1);
-                seen
-            }
+            Some(Ok(seen)) => seen,
             Some(Err(error)) => {
                 tracing::info!(card = self.card, %error, "the mixer went away");
                 self.mixer = None;
