@@ -74,13 +74,17 @@ impl Session<'_> {
 
     /// The service answered.
     pub(super) fn take_secret(&mut self, answer: Answer) {
+        // People may have entered their own secret meanwhile: then the service's is none.
+        let Some(meeting) = &mut self.setup.meeting else {
+            return;
+        };
+        if meeting.key_model() != KeyModel::Server {
+            return;
+        }
         match answer {
             Ok(bytes) => {
                 self.status.trouble("secret", None);
                 let secret = Secret::new(*bytes);
-                let Some(meeting) = &mut self.setup.meeting else {
-                    return;
-                };
                 // A secret that is said again is no other one, and nothing has to be proved again.
                 let mark = |secret: &Secret| secret.check_value(&[0; 16]);
                 if meeting.secret.as_ref().map(mark) != Some(mark(&secret)) {
