@@ -47,6 +47,18 @@ pub enum Window {
 impl Browser {
     /// Starts one; pictures are kept in `pictures` in cargo's target folder.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts one whose camera shows `camera` (Y4M), and whose microphone hears `microphone` (WAV), both over and over.
+    pub fn seeing(camera: &Path, microphone: &Path) -> Self {
+        Self::start_with(&[
+            format!("--use-file-for-fake-video-capture={}", camera.display()),
+            format!("--use-file-for-fake-audio-capture={}", microphone.display()),
+        ])
+    }
+
+    fn start_with(options: &[String]) -> Self {
         let chromium = Path::new("/usr/bin/chromium");
         assert!(
             chromium.exists(),
@@ -59,7 +71,8 @@ impl Browser {
         command
             .arg(places::root().join("tests/browser/drive.mjs"))
             .arg(places::provided("browser/node_modules"))
-            .arg(chromium);
+            .arg(chromium)
+            .args(options);
         let driver = Running::start("chromium", &command);
         let mut browser = Self {
             driver,
@@ -70,8 +83,14 @@ impl Browser {
         browser
     }
 
-    /// Opens a page in a window of its own, without anything that another window left.
+    /// Opens a page in a window of its own, without anything that another window left; the window before is closed.
     pub fn open(&mut self, url: &str, window: Window, scheme: &str) {
+        self.ask(&json!({"op": "close"}), SLACK);
+        self.open_beside(url, window, scheme);
+    }
+
+    /// Opens a page in a window of its own beside the others, and goes on there; the first window is number 0.
+    pub fn open_beside(&mut self, url: &str, window: Window, scheme: &str) {
         let (width, height) = match window {
             Window::Desktop => (1280, 900),
             Window::Phone => (390, 844),
@@ -79,6 +98,11 @@ impl Browser {
         let what =
             json!({"op": "open", "url": url, "width": width, "height": height, "scheme": scheme});
         self.ask(&what, SLACK);
+    }
+
+    /// Goes on in the window with this number.
+    pub fn turn_to(&mut self, window: usize) {
+        self.ask(&json!({"op": "turn", "to": window}), SLACK);
     }
 
     /// Waits until something that `selector` names is visible, with `text` in it; returns all of its text.

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gst::prelude::*;
 use qrcode::{Color, EcLevel, QrCode};
@@ -75,6 +75,20 @@ impl Picture {
 
 /// Writes a clip of five seconds in which somebody holds the code of `text` to the camera.
 pub fn clip(text: &str, file: &Path) {
+    encode(
+        &still(text, file),
+        "vp8enc deadline=1 target-bitrate=2000000 ! matroskamux",
+        file,
+    );
+}
+
+/// The same as raw pictures (`.y4m`), as a browser takes them for its camera.
+pub fn camera(text: &str, file: &Path) {
+    encode(&still(text, file), "y4menc", file);
+}
+
+/// Draws the code beside `file`.
+fn still(text: &str, file: &Path) -> PathBuf {
     const WIDTH: usize = 640;
     const HEIGHT: usize = 480;
     let code = QrCode::with_error_correction_level(text, EcLevel::M).expect("it fits into a code");
@@ -99,11 +113,15 @@ pub fn clip(text: &str, file: &Path) {
         .write_image_data(&pixels)
         .expect("a picture can be written");
     writer.finish().expect("a picture can be written");
+    still
+}
 
+/// Five seconds of a still picture.
+fn encode(still: &Path, how: &str, file: &Path) {
     gst::init().expect("GStreamer is there");
     let pipeline = gst::parse::launch(&format!(
         "filesrc location={} ! pngdec ! imagefreeze num-buffers=75 ! video/x-raw,framerate=15/1 ! videoconvert \
-         ! video/x-raw,format=I420 ! vp8enc deadline=1 target-bitrate=2000000 ! matroskamux ! filesink location={}",
+         ! video/x-raw,format=I420 ! {how} ! filesink location={}",
         still.display(),
         file.display()
     ))

@@ -90,6 +90,44 @@ pub fn talking_clip(clip: &Path, speech: &[i16], into: &Path) {
     ));
 }
 
+/// Writes four seconds of short beeps of `hertz` as a WAV file: a steady tone is what browsers take for noise.
+pub fn beeps(hertz: f64, file: &Path) {
+    let beep = |at: usize| {
+        let (second, sounding) = (at as f64 / RATE as f64, at % (RATE / 2) < RATE / 4);
+        let level = if sounding { 12_000.0 } else { 0.0 };
+        (level * (std::f64::consts::TAU * hertz * second).sin()) as i16
+    };
+    let samples: Vec<i16> = (0..4 * RATE).map(beep).collect();
+    let raw = file.with_extension("s16");
+    std::fs::write(&raw, bytes_of(&samples)).expect("the sound can be written");
+    run(&format!(
+        "filesrc location={} ! rawaudioparse format=pcm pcm-format=s16le sample-rate={RATE} num-channels=1 \
+         ! wavenc ! filesink location={}",
+        raw.display(),
+        file.display()
+    ));
+}
+
+/// How much of what is heard is a tone of `hertz`, between 0 and 1; silence has none.
+pub fn share_of_tone(samples: &[i16], hertz: f64) -> f64 {
+    // Goertzel's filter, 20 ms at a time, so that neither phase nor pauses count.
+    let window = RATE / 50;
+    let turn = std::f64::consts::TAU * hertz / RATE as f64;
+    let (mut tone, mut all) = (0.0, 0.0);
+    for piece in samples.chunks_exact(window) {
+        let (mut one, mut two) = (0.0, 0.0);
+        for sample in piece {
+            let value = f64::from(*sample);
+            let next = value + 2.0 * turn.cos() * one - two;
+            (two, one) = (one, next);
+            all += value * value;
+        }
+        let power = one * one + two * two - 2.0 * turn.cos() * one * two;
+        tone += 2.0 * power / window as f64;
+    }
+    if all == 0.0 { 0.0 } else { tone / all }
+}
+
 /// Every picture of the first video in a file, scaled to `width` x `height`.
 pub fn pictures(file: &Path, width: usize, height: usize) -> Vec<Luma> {
     collect(&format!(

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Drives a Chromium for the tests: one JSON object per line in, one per line out, in order.
 //
-//   node drive.mjs PATH/TO/node_modules PATH/TO/chromium
+//   node drive.mjs PATH/TO/node_modules PATH/TO/chromium [OPTION OF CHROMIUM]...
 //
-// {"op": "open", "url", "width", "height", "scheme": "dark" | "light"}   a page of its own, as a phone below 600 pixels
+// {"op": "open", "url", "width", "height", "scheme": "dark" | "light"}   a window of its own, as a phone below 600 pixels
+// {"op": "turn", "to": number}                        goes on in this window, in the order in which they were opened
+// {"op": "close"}                                     closes the window it is in, if it is in one
 // {"op": "see", "selector", "text"?, "within": ms}    waits until it is visible; answers its text
 // {"op": "shows", "selector"}                         whether it is there now
 // {"op": "key", "key"}                                presses a key
@@ -24,7 +26,7 @@ import https from 'node:https';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 
-const [modules, executablePath] = process.argv.slice(2);
+const [modules, executablePath, ...options] = process.argv.slice(2);
 const { chromium } = createRequire(`${modules}/`)('playwright-core');
 
 const browser = await chromium.launch({
@@ -35,26 +37,35 @@ const browser = await chromium.launch({
     // Nobody is here to click before sound may play.
     '--autoplay-policy=no-user-gesture-required',
     // A page that asks for camera and microphone gets a picture and a tone that are made up.
-    '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream',
+    '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', ...options,
   ],
 });
 const complaints = [];
+const pages = [];
 let page;
 
 const operations = {
   async open({ url, width, height, scheme }) {
-    await page?.context().close();
     const context = await browser.newContext({
       viewport: { width, height }, colorScheme: scheme, isMobile: width < 600, hasTouch: width < 600,
       // A box makes its certificate itself; who pairs with it has compared the hash.
       deviceScaleFactor: width < 600 ? 2 : 1, ignoreHTTPSErrors: true,
     });
     page = await context.newPage();
+    pages.push(page);
     page.on('pageerror', (error) => complaints.push(String(error)));
     page.on('console', (message) => {
       if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
     });
     await page.goto(url);
+  },
+  turn: ({ to }) => {
+    page = pages[to];
+  },
+  async close() {
+    pages.splice(pages.indexOf(page), page ? 1 : 0);
+    await page?.context().close();
+    page = undefined;
   },
   async see({ selector, text, within }) {
     const found = page.locator(selector).filter({ visible: true, ...(text ? { hasText: text } : {}) }).first();

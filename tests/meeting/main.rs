@@ -33,6 +33,7 @@ mod panel;
 mod pictures;
 mod resume;
 mod roomseal;
+mod run;
 mod screen;
 mod sdk;
 mod sealed;

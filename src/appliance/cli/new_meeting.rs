@@ -2,11 +2,13 @@
 //! `roomseal new-meeting`: the secret, the keys and the links of a meeting, made on this machine and nowhere else.
 
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use qrcode::render::unicode::Dense1x2;
+use qrcode::{EcLevel, QrCode};
 use roomseal_e2ee::Secret;
 use roomseal_policy::{
     E2ee, HostGrant, HostName, MeetingPassphrase, Origin, RoomName, SecretSource,
@@ -61,6 +63,10 @@ pub struct NewMeetingArgs {
     /// The same with words of your own, from a file (mode 0600); 12 characters at least
     #[arg(long, value_name = "FILE", conflicts_with = "passphrase")]
     pub passphrase_file: Option<String>,
+    /// Show the link for guests here, as text and as a code for a camera. Only on a terminal: whoever has it can read
+    /// the meeting
+    #[arg(long)]
+    pub show: bool,
 }
 
 impl NewMeetingArgs {
@@ -70,6 +76,12 @@ impl NewMeetingArgs {
     /// A name that no room or host can have, or a file that is there already or cannot be written.
     pub fn run(&self) -> Result<(), Failure> {
         let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
+        if self.show && !io::stdout().is_terminal() {
+            return Err(Failure::Usage(
+                "--show is for a terminal, and standard output is none: read guest.link instead"
+                    .to_owned(),
+            ));
+        }
         let room: RoomName = self.room.parse().map_err(|error| usage(&error))?;
         let origin: Origin = self.origin.parse().map_err(|error| usage(&error))?;
         let passphrase = self.words()?;
@@ -115,6 +127,9 @@ impl NewMeetingArgs {
             write(&self.into, KEY_FILE, &hex, "to make further hosts with")?;
         }
         println!("meeting {}", meeting.guest().address());
+        if self.show {
+            println!("\n{}\n{}", *guest, *code(&guest)?);
+        }
         Ok(())
     }
 
@@ -131,6 +146,19 @@ impl NewMeetingArgs {
             .map_err(anyhow::Error::from)?;
         Ok(Some(words))
     }
+}
+
+/// A link as a code of half blocks, light on the dark ground that most terminals have, with the margin that a camera wants.
+fn code(link: &str) -> anyhow::Result<Zeroizing<String>> {
+    let code = QrCode::with_error_correction_level(link, EcLevel::L)
+        .context("the link is too long for a code: leave --show out")?;
+    let drawn = code
+        .render::<Dense1x2>()
+        // What the crate calls light is what it leaves out.
+        .dark_color(Dense1x2::Light)
+        .light_color(Dense1x2::Dark)
+        .build();
+    Ok(Zeroizing::new(drawn))
 }
 
 /// Writes the link of the host with this number, counted from 1.
