@@ -39,6 +39,13 @@ impl Bucket {
         }
         enough
     }
+
+    /// Gives back what was taken.
+    pub(crate) fn give(&mut self, amount: u32) {
+        let full = u64::from(self.rate) * 1_000_000;
+        let level = self.level.saturating_add(u64::from(amount) * 1_000_000);
+        self.level = level.min(full);
+    }
 }
 
 #[cfg(test)]
@@ -61,6 +68,11 @@ mod tests {
     #[test]
     fn what_is_too_large_is_refused_and_costs_nothing() {
         let mut bucket = Bucket::new(10, Duration::ZERO);
+        assert!(!bucket.take(11, Duration::ZERO));
+        assert!(bucket.take(10, Duration::ZERO));
+        bucket.give(4);
+        assert!(!bucket.take(5, Duration::ZERO));
+        bucket.give(100);
         assert!(!bucket.take(11, Duration::ZERO));
         assert!(bucket.take(10, Duration::ZERO));
     }

@@ -21,6 +21,7 @@
 //!  client ──WebSocket──► serve ──► meeting ──► room (pure: who, what, when) ──► Action::Send ──► client
 //!  administrator ──HTTP──► twirp ──┘           │
 //!                          token               └──► Action::Media ──► forward (str0m) ──► Report ──► room
+//!  browser ──HTTP──► api ──► people (accounts, sessions, audit log) ──► store (SQL)
 //! ```
 //!
 //! A browser gets the page from `pages`, and from `join` a token for its meeting; then it is a client as any other.
@@ -30,12 +31,14 @@
 
 #![forbid(unsafe_code)]
 
+mod api;
 mod bucket;
 pub mod forward;
 mod guests;
 mod join;
 mod meeting;
 mod pages;
+pub mod people;
 pub mod room;
 mod routes;
 mod serve;
@@ -45,5 +48,6 @@ pub mod token;
 mod twirp;
 mod wire;
 
+pub use api::{Origin, OriginError};
 pub use pages::{Pages, PagesError};
 pub use serve::{Config, Error, Hub};

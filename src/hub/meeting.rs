@@ -14,6 +14,7 @@ use str0m::net::Protocol;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::api::Api;
 use crate::forward::{Addresses, Forwarder, PeerId, Way};
 use crate::join::Joins;
 use crate::pages::Pages;
@@ -82,6 +83,7 @@ pub(crate) struct Building {
     pub(crate) keys: ApiKeys,
     pub(crate) pages: Option<Pages>,
     pub(crate) joins: Joins,
+    pub(crate) api: Api,
     pub(crate) socket: UdpSocket,
     pub(crate) streams: Streams,
     pub(crate) media: Addresses,

@@ -24,12 +24,14 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
+use crate::api::{self, Api, Origin};
 use crate::bucket::Bucket;
 use crate::forward::{self, Addresses, CertificateError, Way};
 use crate::guests::Guests;
 use crate::join::{self, Joins};
 use crate::meeting::{Building, Connection, Knock};
 use crate::pages::{self, Pages};
+use crate::people::People;
 use crate::room::Unwelcome;
 use crate::streams::{self, Streams};
 use crate::switch::Switch;
@@ -76,6 +78,10 @@ pub struct Config {
     pub most_participants: usize,
     /// The join page; without it, browsers are told that it is missing.
     pub pages: Option<Pages>,
+    /// Who has an account here.
+    pub people: Arc<People>,
+    /// Where browsers find the hub; `None`: on this machine only.
+    pub origin: Option<Origin>,
 }
 
 /// Why the hub does not start.
@@ -152,6 +158,10 @@ impl Hub {
                 certificate: forward::certificate()?,
                 most_participants: config.most_participants,
                 switch: Switch::new(config.most_rooms),
+                api: Api {
+                    people: config.people,
+                    origin: config.origin,
+                },
             }),
             guests: Arc::default(),
         })
@@ -270,6 +280,9 @@ async fn answer<H: Send + Sync + 'static>(
     }
     if request.uri().path().starts_with(twirp::PATH) {
         return twirp::answer(request, &building).await;
+    }
+    if api::owns(request.uri().path()) {
+        return api::answer(request, address, &building.api).await;
     }
     if request.method() != Method::GET {
         return say(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here");

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `roomseal hub`: the meeting service, as a process of its own.
 
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
+use roomseal_hub::people::{Clock, People, SetUpCode};
 use roomseal_hub::token::ApiKeys;
-use roomseal_hub::{Config, Hub, Pages};
+use roomseal_hub::{Config, Hub, Origin, Pages};
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
@@ -25,6 +28,9 @@ The hub forwards what they seal and cannot open it. Example, on one machine:
 
 Browsers get the join page from it, at /j/ROOM: `roomseal start` and `roomseal new-meeting` print such links.
 
+People have accounts on it, kept in --data. Until there is an admin, the hub shows a code for the first one: on the
+terminal, and in the file set-up-code in the data folder.
+
 It speaks no TLS: other devices reach it through a proxy that does, or on a network that is trusted (--insecure-lan).")]
 pub struct HubArgs {
     /// Where signalling is listened for
@@ -42,6 +48,12 @@ pub struct HubArgs {
     /// File (mode 0600) with the secret of the API key
     #[arg(long, value_name = "FILE")]
     api_secret_file: String,
+    /// Folder for accounts (mode 0700, made if it is not there); without, they end with the process
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where browsers find the hub through its proxy, as in https://meet.example.org [default: on this machine only]
+    #[arg(long, value_name = "URL")]
+    origin: Option<String>,
     /// Rooms at a time
     #[arg(long, value_name = "N", default_value_t = 32)]
     most_rooms: usize,
@@ -79,6 +91,8 @@ impl HubArgs {
                 self.listen
             )));
         }
+        let origin = self.origin.as_deref().map(Origin::parse).transpose();
+        let origin = origin.map_err(|error| Failure::Usage(format!("--origin: {error}")))?;
         let text = secret::read(&self.api_secret_file, Path::new(""))?;
         let text = text
             .expose_text()
@@ -86,7 +100,8 @@ impl HubArgs {
         let key = (self.api_key, Zeroizing::new(text.to_owned()));
         logging::start(&Log::default());
         let pages = pages(self.pages.as_deref())?;
-        let config = Config {
+        let data = self.data;
+        let config = |people| Config {
             listen: self.listen,
             media: self.media,
             media_tcp,
@@ -94,12 +109,17 @@ impl HubArgs {
             most_rooms: self.most_rooms,
             most_participants: self.most_participants,
             pages,
+            people,
+            origin,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .map_err(anyhow::Error::from)?;
-        Ok(runtime.block_on(serve(config))?)
+        Ok(runtime.block_on(async {
+            let people = Arc::new(people(data.as_deref()).await?);
+            serve(config(Arc::clone(&people)), &people).await
+        })?)
     }
 }
 
@@ -137,7 +157,20 @@ fn installed() -> Vec<PathBuf> {
     places
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn people(data: Option<&Path>) -> anyhow::Result<People> {
+    let clock = Clock::system();
+    Ok(match data {
+        Some(folder) => People::open(folder, clock).await?,
+        None => {
+            tracing::warn!(
+                "accounts are forgotten when the hub stops: name a folder for them with --data"
+            );
+            People::in_memory(clock).await?
+        }
+    })
+}
+
+async fn serve(config: Config, people: &People) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let hub = Hub::bind(config).await?;
@@ -151,7 +184,34 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     tokio::select! {
         never = hub.serve() => match never {},
+        error = show_codes(people) => Err(error),
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
+    }
+}
+
+/// Shows a code for the first admin, and the next when its time is over, until there is an admin.
+async fn show_codes(people: &People) -> anyhow::Error {
+    loop {
+        match people.set_up_code().await {
+            Ok(Some(code)) => show(&code),
+            Ok(None) => {}
+            Err(error) => return error.into(),
+        }
+        tokio::time::sleep(SetUpCode::GOOD).await;
+    }
+}
+
+/// What is not a terminal may be a journal, and that is no place for a code that can be read elsewhere.
+fn show(code: &SetUpCode) {
+    match code.file() {
+        Some(file) if !std::io::stdout().is_terminal() => {
+            println!("the code for the first admin is in {}", file.display());
+        }
+        _ => println!(
+            "the code for the first admin, good for {} minutes: {}",
+            SetUpCode::GOOD.as_secs() / 60,
+            *code.expose()
+        ),
     }
 }

@@ -4,6 +4,7 @@
 
 mod config;
 mod frame;
+mod hub;
 mod lamp;
 mod microphone;
 mod order;

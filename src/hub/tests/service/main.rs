@@ -8,6 +8,7 @@ mod page;
 mod tcp;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -17,6 +18,7 @@ use livekit_protocol::{self as proto};
 use livekit_token::{AccessToken, VideoGrants};
 use prost::Message as _;
 use roomseal_hub::forward::Addresses;
+use roomseal_hub::people::{Clock, People};
 use roomseal_hub::token::ApiKeys;
 use roomseal_hub::{Config, Hub, Pages};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -46,6 +48,8 @@ async fn hub_with(pages: Option<Pages>) -> (SocketAddr, Addresses) {
         most_rooms: 2,
         most_participants: 3,
         pages,
+        people: Arc::new(People::in_memory(Clock::system()).await.unwrap()),
+        origin: None,
     })
     .await
     .unwrap();

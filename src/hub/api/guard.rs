@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The door: from where a request may come, and by which cookie its sender is known.
+
+use std::net::IpAddr;
+
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
+use hyper::{HeaderMap, Method, Request, StatusCode};
+use url::Url;
+
+use super::problem::Problem;
+use super::{Api, Visitor};
+use crate::people::{SESSION, SessionToken};
+
+/// A header that pages of other sites cannot send without asking first, and nobody answers them yes.
+const MARK: &str = "roomseal-request";
+
+/// Where browsers find a hub, as in `https://meet.example.org`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// As browsers write it.
+    text: String,
+    /// As it stands in the header `Host`.
+    host: String,
+    is_secure: bool,
+}
+
+/// A text that is no origin of a hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OriginError {
+    /// There is more, or less, than scheme, host and port.
+    #[error("an origin is scheme, host and port alone, as in https://meet.example.org")]
+    Form,
+    /// Passwords would be sent without TLS.
+    #[error("beyond this machine, people sign in over TLS only: the origin begins with https://")]
+    Clear,
+}
+
+impl Origin {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// When it is more or less than an origin, or one without TLS beyond this machine.
+    pub fn parse(text: &str) -> Result<Self, OriginError> {
+        let url = Url::parse(text).map_err(|_| OriginError::Form)?;
+        let is_bare = url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        let host = url.host_str().filter(|host| is_bare && !host.is_empty());
+        let host = host.ok_or(OriginError::Form)?;
+        let is_secure = match url.scheme() {
+            "https" => true,
+            "http" if is_here(host) => false,
+            "http" => return Err(OriginError::Clear),
+            _ => return Err(OriginError::Form),
+        };
+        let host = match url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        };
+        Ok(Self {
+            text: url.origin().ascii_serialization(),
+            host,
+            is_secure,
+        })
+    }
+
+    /// As browsers write it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+/// Whether a host, without port, is this machine whoever asks.
+fn is_here(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let address = address.parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+impl Api {
+    /// Lets a request in, and says from where it comes.
+    ///
+    /// # Errors
+    /// When it comes from the page of another site, without TLS from another machine, or under another name.
+    pub(super) fn guard(
+        &self,
+        request: &Request<Incoming>,
+        peer: IpAddr,
+    ) -> Result<IpAddr, Problem> {
+        let headers = request.headers();
+        if !self.is_secure() && !peer.is_loopback() {
+            return Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "clear",
+                "from other machines this is answered over TLS only; put a proxy with TLS in front of the hub, and \
+                 start the hub with --origin https://…",
+            ));
+        }
+        let host = headers.get(header::HOST);
+        let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+        // A name that anybody can point here would make its pages those of this site.
+        if !self.is_called(host) {
+            return Err(Problem::new(
+                StatusCode::MISDIRECTED_REQUEST,
+                "misdirected",
+                "this hub has another name; ask for it by its address, or by what --origin says",
+            ));
+        }
+        if request.method() != Method::GET {
+            self.is_own(headers, host)?;
+        }
+        Ok(origin_of(headers, peer))
+    }
+
+    fn is_secure(&self) -> bool {
+        self.origin.as_ref().is_some_and(|origin| origin.is_secure)
+    }
+
+    fn is_called(&self, host: &str) -> bool {
+        let own = self.origin.as_ref().map(|origin| origin.host.as_str());
+        own.is_some_and(|own| own.eq_ignore_ascii_case(host)) || is_here(without_port(host))
+    }
+
+    /// Whether what changes something comes from a page of the hub, or from no page.
+    fn is_own(&self, headers: &HeaderMap, host: &str) -> Result<(), Problem> {
+        let says = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
+        let site = says("sec-fetch-site");
+        let is_same_site = site.is_none_or(|site| site == b"same-origin");
+        let is_same_origin = says("origin").is_none_or(|origin| {
+            let own = self.origin.as_ref().map(|own| own.text.as_bytes());
+            own == Some(origin) || origin == format!("http://{host}").as_bytes()
+        });
+        if !is_same_site || !is_same_origin {
+            return Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "other-site",
+                "this came from a page of another site; use the hub's own pages",
+            ));
+        }
+        if says(MARK).is_none() {
+            return Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "no-mark",
+                "send the header Roomseal-Request: 1, which pages of other sites cannot",
+            ));
+        }
+        Ok(())
+    }
+
+    /// What the session's cookie holds.
+    pub(super) fn token(&self, visitor: &Visitor) -> Option<SessionToken> {
+        let headers = visitor.request.headers();
+        let cookies = headers.get_all(header::COOKIE).iter();
+        let mut cookies = cookies
+            .filter_map(|cookies| cookies.to_str().ok())
+            .flat_map(|cookies| cookies.split(';'));
+        let token = cookies.find_map(|cookie| {
+            let (name, value) = cookie.trim().split_once('=')?;
+            (name == self.cookie()).then_some(value)
+        });
+        token.map(SessionToken::read)
+    }
+
+    /// The header that keeps a session in a browser; `None`: that ends it there.
+    pub(super) fn set_cookie(&self, token: Option<&SessionToken>) -> HeaderValue {
+        let (value, age) = match token {
+            Some(token) => (token.expose(), SESSION.as_secs()),
+            None => ("", 0),
+        };
+        let name = self.cookie();
+        let secure = if self.is_secure() { "; Secure" } else { "" };
+        let text =
+            format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}{secure}");
+        let mut header = HeaderValue::from_str(&text).expect("tokens are base64url");
+        header.set_sensitive(true);
+        header
+    }
+
+    /// Browsers take the first name from this host over TLS alone.
+    fn cookie(&self) -> &'static str {
+        if self.is_secure() {
+            "__Host-roomseal"
+        } else {
+            "roomseal"
+        }
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+/// From where a request comes: what a proxy on this machine says of it, or its connection.
+fn origin_of(headers: &HeaderMap, peer: IpAddr) -> IpAddr {
+    let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
+    let forwarded = forwarded
+        .filter(|_| peer.is_loopback())
+        // What was there before, anybody may have written.
+        .and_then(|value| value.to_str().ok()?.rsplit(',').next())
+        .and_then(|address| address.trim().parse().ok());
+    forwarded.unwrap_or(peer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        let origin = Origin::parse("https://Meet.example.org/").expect("good");
+        assert_eq!(origin.as_str(), "https://meet.example.org");
+        assert_eq!(origin.host, "meet.example.org");
+        let origin = Origin::parse("https://meet.example.org:8443").expect("good");
+        assert_eq!(origin.as_str(), "https://meet.example.org:8443");
+        assert_eq!(origin.host, "meet.example.org:8443");
+        assert!(
+            !Origin::parse("http://127.0.0.1:7880")
+                .expect("good")
+                .is_secure
+        );
+        assert!(Origin::parse("http://[::1]:7880").is_ok());
+        let clear = Err(OriginError::Clear);
+        assert_eq!(Origin::parse("http://meet.example.org"), clear);
+        for text in [
+            "",
+            "meet.example.org",
+            "https://",
+            "https://meet.example.org/x",
+            "https://meet.example.org?x",
+            "https://meet.example.org#x",
+            "https://ann@meet.example.org",
+            "ftp://meet.example.org",
+        ] {
+            assert_eq!(Origin::parse(text), Err(OriginError::Form), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_proxy_on_this_machine_is_believed_about_addresses() {
+        let mut headers = HeaderMap::new();
+        let (here, there) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([192, 0, 2, 9]));
+        assert_eq!(origin_of(&headers, here), here);
+        for value in ["198.51.100.1, 203.0.113.5", "nonsense"] {
+            headers.append("x-forwarded-for", HeaderValue::from_static(value));
+        }
+        assert_eq!(origin_of(&headers, here), here);
+        headers.append(
+            "x-forwarded-for",
+            HeaderValue::from_static("x, 203.0.113.5"),
+        );
+        assert_eq!(origin_of(&headers, here), IpAddr::from([203, 0, 113, 5]));
+        assert_eq!(origin_of(&headers, there), there);
+    }
+}

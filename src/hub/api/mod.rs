@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The hub's own API: people and what they may do, as JSON over HTTP.
+//!
+//! What is refused is answered as `application/problem+json` (RFC 9457) and says what to do next. Who is signed in shows
+//! it by a cookie that scripts cannot read; as browsers add it by themselves, whatever changes something needs a header
+//! that no other site can send, and must not come from one.
+
+mod body;
+mod guard;
+mod problem;
+mod session;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{self, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use serde::Serialize;
+
+pub use guard::{Origin, OriginError};
+use problem::Problem;
+
+use crate::people::account::Account;
+use crate::people::{People, Refusal, SessionToken};
+
+/// Below this everything here lies.
+const PATH: &str = "/api/";
+
+/// What answers.
+#[derive(Debug)]
+pub(crate) struct Api {
+    pub(crate) people: Arc<People>,
+    /// Where browsers find the hub; `None`: on this machine only.
+    pub(crate) origin: Option<Origin>,
+}
+
+/// What can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    SetUp,
+    SignIn,
+    SignOut,
+    Me,
+    ChangePassword,
+}
+
+/// Method, path, what it does. In a path, `{…}` stands for one part.
+const ROUTES: [(Method, &str, Act); 5] = [
+    (Method::POST, "/api/set-up", Act::SetUp),
+    (Method::POST, "/api/sign-in", Act::SignIn),
+    (Method::POST, "/api/sign-out", Act::SignOut),
+    (Method::GET, "/api/me", Act::Me),
+    (Method::POST, "/api/me/password", Act::ChangePassword),
+];
+
+/// Whether a path is of this API.
+pub(crate) fn owns(path: &str) -> bool {
+    path.starts_with(PATH)
+}
+
+/// Answers a request, from `peer`, to a path that [`owns`] says is here.
+pub(crate) async fn answer(
+    request: Request<Incoming>,
+    peer: IpAddr,
+    api: &Api,
+) -> Response<Full<Bytes>> {
+    let answered = api.answer(request, peer).await;
+    answered.unwrap_or_else(Problem::into_response)
+}
+
+type Answer = Result<Response<Full<Bytes>>, Problem>;
+
+/// Somebody who asks, and is not turned away at the door.
+struct Visitor {
+    request: Request<Incoming>,
+    /// From where, as well as that can be told.
+    address: IpAddr,
+}
+
+impl Api {
+    async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
+        let path = request.uri().path();
+        let mut methods = Vec::new();
+        let mut act = None;
+        for (method, pattern, found) in ROUTES.iter() {
+            if fits(pattern, path) {
+                methods.push(method.as_str());
+                if method == request.method() {
+                    act = Some(*found);
+                }
+            }
+        }
+        if methods.is_empty() {
+            return Err(Problem::no_such_path());
+        }
+        let act = act.ok_or_else(|| Problem::method(&methods.join(", ")))?;
+        let address = self.guard(&request, peer)?;
+        let visitor = Visitor { request, address };
+        match act {
+            Act::SetUp => self.set_up(visitor).await,
+            Act::SignIn => self.sign_in(visitor).await,
+            Act::SignOut => self.sign_out(visitor).await,
+            Act::Me => self.me(visitor).await,
+            Act::ChangePassword => self.change_password(visitor).await,
+        }
+    }
+
+    /// Who is signed in.
+    async fn signed_in(&self, visitor: &Visitor) -> Result<(Account, SessionToken), Problem> {
+        let token = self.token(visitor).ok_or(Refusal::NotSignedIn)?;
+        Ok((self.people.signed_in(&token).await?, token))
+    }
+}
+
+/// Whether a path is of this kind.
+fn fits(pattern: &str, path: &str) -> bool {
+    let mut parts = path.split('/');
+    pattern.split('/').all(|wanted| match parts.next() {
+        Some(part) => wanted == part || (wanted.starts_with('{') && !part.is_empty()),
+        None => false,
+    }) && parts.next().is_none()
+}
+
+fn respond(status: StatusCode, value: &impl Serialize) -> Response<Full<Bytes>> {
+    let body = serde_json::to_vec(value).expect("strings, numbers and flags always serialize");
+    with_type(status, "application/json", body)
+}
+
+fn nothing() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    seal(&mut response);
+    response
+}
+
+fn with_type(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    seal(&mut response);
+    response
+}
+
+/// What every answer says: it is for whom it was given to, and no page.
+fn seal(response: &mut Response<Full<Bytes>>) {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_fits_part_by_part() {
+        assert!(fits("/api/me", "/api/me"));
+        assert!(fits("/api/accounts/{id}", "/api/accounts/7"));
+        for path in [
+            "/api/accounts",
+            "/api/accounts/",
+            "/api/accounts/7/",
+            "/api/accounts/7/x",
+        ] {
+            assert!(!fits("/api/accounts/{id}", path), "{path}");
+        }
+    }
+}

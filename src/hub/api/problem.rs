@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Refusals as they are answered (RFC 9457).
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+
+use super::with_type;
+use crate::people::Refusal;
+
+/// Why a request is not answered with what it asks for.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    /// Which one it is, for programs.
+    kind: &'static str,
+    /// What it is and what to do next, for people.
+    detail: String,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            kind,
+            detail: detail.into(),
+            header: None,
+        }
+    }
+
+    pub(super) fn no_such_path() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "no-such-path",
+            "there is nothing here; check the path",
+        )
+    }
+
+    /// `methods`: those that are answered.
+    pub(super) fn method(methods: &str) -> Self {
+        let detail = format!("this is answered to {methods} only");
+        let mut problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", detail);
+        problem.header = HeaderValue::from_str(methods)
+            .ok()
+            .map(|methods| (header::ALLOW, methods));
+        problem
+    }
+
+    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            r#type: String,
+            title: &'a str,
+            status: u16,
+            detail: &'a str,
+        }
+        let body = Body {
+            r#type: format!("urn:roomseal:problem:{}", self.kind),
+            title: self.status.canonical_reason().unwrap_or_default(),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+        };
+        let body = serde_json::to_vec(&body).expect("strings and a number always serialize");
+        let mut response = with_type(self.status, "application/problem+json", body);
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let (status, kind) = match &refusal {
+            Refusal::Busy => (StatusCode::TOO_MANY_REQUESTS, "busy"),
+            Refusal::Code => (StatusCode::FORBIDDEN, "code"),
+            Refusal::Credentials => (StatusCode::UNAUTHORIZED, "credentials"),
+            Refusal::Disabled => (StatusCode::FORBIDDEN, "disabled"),
+            Refusal::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+            Refusal::Memory => (StatusCode::SERVICE_UNAVAILABLE, "memory"),
+            Refusal::NotSignedIn => (StatusCode::UNAUTHORIZED, "not-signed-in"),
+            Refusal::SetUp => (StatusCode::CONFLICT, "set-up"),
+            Refusal::Store(error) => {
+                tracing::error!(%error, "people cannot be kept");
+                (StatusCode::SERVICE_UNAVAILABLE, "store")
+            }
+            Refusal::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "too-many"),
+        };
+        let mut problem = Self::new(status, kind, refusal.to_string());
+        let wait = match refusal {
+            Refusal::TooMany(pause) => Some(pause.as_secs() + 1),
+            Refusal::Busy => Some(2),
+            _ => None,
+        };
+        problem.header = wait.map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds)));
+        problem
+    }
+}

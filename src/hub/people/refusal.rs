@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Why somebody does not get what he asks for.
+
+use std::time::Duration;
+
+use super::store::StoreError;
+
+/// Why not. The texts are for who asked, and say what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// Too many passwords are looked at already.
+    #[error("too many people sign in just now; try again in a few seconds")]
+    Busy,
+    /// No such code, or no longer.
+    #[error("this code is wrong, used, or too old; check it, or ask for a new one")]
+    Code,
+    /// No such account, or another password. Which of them is nobody's business.
+    #[error("name or password is wrong; check both, or ask an admin for a new invitation")]
+    Credentials,
+    /// The password is right.
+    #[error("this account is disabled; ask an admin")]
+    Disabled,
+    /// Something in the request cannot be.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// A password cannot be looked at.
+    #[error("the password cannot be checked; free some memory on the hub, and try again")]
+    Memory,
+    /// Nobody is signed in.
+    #[error("nobody is signed in here, or no longer; sign in, and try again")]
+    NotSignedIn,
+    /// There is an admin.
+    #[error("this hub is set up already; sign in, or ask an admin for an invitation")]
+    SetUp,
+    /// Nothing can be kept.
+    #[error("the hub cannot keep anything just now; its log says why")]
+    Store(#[from] StoreError),
+    /// Too many tries.
+    #[error("too many wrong tries; wait {} s, and try again", .0.as_secs() + 1)]
+    TooMany(Duration),
+}
+
+impl PartialEq for Refusal {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
