@@ -5,6 +5,7 @@
 //! it by a cookie that scripts cannot read; as browsers add it by themselves, whatever changes something needs a header
 //! that no other site can send, and must not come from one.
 
+mod accounts;
 mod body;
 mod guard;
 mod problem;
@@ -44,15 +45,29 @@ enum Act {
     SignOut,
     Me,
     ChangePassword,
+    Accounts,
+    MakeAccount,
+    ChangeAccount,
+    DeleteAccount,
+    Invite,
+    Accept,
+    Audit,
 }
 
 /// Method, path, what it does. In a path, `{…}` stands for one part.
-const ROUTES: [(Method, &str, Act); 5] = [
+const ROUTES: [(Method, &str, Act); 12] = [
     (Method::POST, "/api/set-up", Act::SetUp),
     (Method::POST, "/api/sign-in", Act::SignIn),
     (Method::POST, "/api/sign-out", Act::SignOut),
     (Method::GET, "/api/me", Act::Me),
     (Method::POST, "/api/me/password", Act::ChangePassword),
+    (Method::GET, "/api/accounts", Act::Accounts),
+    (Method::POST, "/api/accounts", Act::MakeAccount),
+    (Method::PATCH, "/api/accounts/{id}", Act::ChangeAccount),
+    (Method::DELETE, "/api/accounts/{id}", Act::DeleteAccount),
+    (Method::POST, "/api/accounts/{id}/invitation", Act::Invite),
+    (Method::POST, "/api/invitation/accept", Act::Accept),
+    (Method::GET, "/api/audit", Act::Audit),
 ];
 
 /// Whether a path is of this API.
@@ -77,6 +92,14 @@ struct Visitor {
     request: Request<Incoming>,
     /// From where, as well as that can be told.
     address: IpAddr,
+}
+
+impl Visitor {
+    /// A part of the path; `/api/…` begins with 1.
+    fn part(&self, number: usize) -> &str {
+        let path = self.request.uri().path();
+        path.split('/').nth(number).unwrap_or_default()
+    }
 }
 
 impl Api {
@@ -104,6 +127,13 @@ impl Api {
             Act::SignOut => self.sign_out(visitor).await,
             Act::Me => self.me(visitor).await,
             Act::ChangePassword => self.change_password(visitor).await,
+            Act::Accounts => self.accounts(visitor).await,
+            Act::MakeAccount => self.make_account(visitor).await,
+            Act::ChangeAccount => self.change_account(visitor).await,
+            Act::DeleteAccount => self.delete_account(visitor).await,
+            Act::Invite => self.invite(visitor).await,
+            Act::Accept => self.accept(visitor).await,
+            Act::Audit => self.audit(visitor).await,
         }
     }
 

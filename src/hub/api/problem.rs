@@ -80,7 +80,11 @@ impl From<Refusal> for Problem {
             Refusal::Credentials => (StatusCode::UNAUTHORIZED, "credentials"),
             Refusal::Disabled => (StatusCode::FORBIDDEN, "disabled"),
             Refusal::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+            Refusal::LastAdmin => (StatusCode::CONFLICT, "last-admin"),
             Refusal::Memory => (StatusCode::SERVICE_UNAVAILABLE, "memory"),
+            Refusal::NameTaken => (StatusCode::CONFLICT, "name-taken"),
+            Refusal::NoSuch(_) => (StatusCode::NOT_FOUND, "no-such"),
+            Refusal::NotAdmin => (StatusCode::FORBIDDEN, "not-admin"),
             Refusal::NotSignedIn => (StatusCode::UNAUTHORIZED, "not-signed-in"),
             Refusal::SetUp => (StatusCode::CONFLICT, "set-up"),
             Refusal::Store(error) => {

@@ -3,6 +3,8 @@
 
 use std::net::IpAddr;
 
+use serde::Serialize;
+
 use super::account::{Account, AccountId};
 
 /// What can happen.
@@ -18,6 +20,26 @@ pub(crate) enum Action {
     SignOut,
     /// Somebody changed the own password; other sessions ended.
     PasswordChanged,
+    /// An admin made an account.
+    AccountMade,
+    /// An admin gave out a code with which the owner of an account chooses a password.
+    Invited,
+    /// Somebody chose a password with such a code; other sessions ended.
+    InvitationAccepted,
+    /// An admin made somebody an admin.
+    MadeAdmin,
+    /// An admin made an admin a user.
+    MadeUser,
+    /// An admin gave a licence to start meetings with end-to-end encryption.
+    LicenceGiven,
+    /// An admin took it.
+    LicenceTaken,
+    /// An admin shut an account out.
+    AccountDisabled,
+    /// An admin let it in again.
+    AccountEnabled,
+    /// An admin deleted an account.
+    AccountDeleted,
 }
 
 impl Action {
@@ -29,6 +51,16 @@ impl Action {
             Self::SignInRefused => "sign-in-refused",
             Self::SignOut => "sign-out",
             Self::PasswordChanged => "password-changed",
+            Self::AccountMade => "account-made",
+            Self::Invited => "invited",
+            Self::InvitationAccepted => "invitation-accepted",
+            Self::MadeAdmin => "made-admin",
+            Self::MadeUser => "made-user",
+            Self::LicenceGiven => "licence-given",
+            Self::LicenceTaken => "licence-taken",
+            Self::AccountDisabled => "account-disabled",
+            Self::AccountEnabled => "account-enabled",
+            Self::AccountDeleted => "account-deleted",
         }
     }
 }
@@ -61,4 +93,23 @@ pub(crate) struct Deed<'a> {
     pub(crate) subject: Option<Named<'a>>,
     /// From where.
     pub(crate) address: IpAddr,
+}
+
+/// Somebody in the log, as it is told.
+#[derive(Debug, Serialize)]
+pub(crate) struct KeptName {
+    pub(crate) id: String,
+    pub(crate) name: String,
+}
+
+/// A line of the log, as it is told.
+#[derive(Debug, Serialize)]
+pub(crate) struct KeptDeed {
+    /// Counts up.
+    pub(crate) id: i64,
+    pub(crate) at: i64,
+    pub(crate) actor: Option<KeptName>,
+    pub(crate) action: String,
+    pub(crate) subject: Option<KeptName>,
+    pub(crate) address: String,
 }

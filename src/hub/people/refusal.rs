@@ -23,9 +23,21 @@ pub enum Refusal {
     /// Something in the request cannot be.
     #[error("{0}")]
     Invalid(&'static str),
+    /// Nobody could administer the hub any more.
+    #[error("this is the last admin who can sign in; make another account admin first")]
+    LastAdmin,
     /// A password cannot be looked at.
     #[error("the password cannot be checked; free some memory on the hub, and try again")]
     Memory,
+    /// There is one of that name.
+    #[error("there is an account of that name already; choose another name, or invite it anew")]
+    NameTaken,
+    /// There is nothing of that id.
+    #[error("there is no such {0}, or no longer; look at the list again")]
+    NoSuch(&'static str),
+    /// Only admins may.
+    #[error("this is for admins; ask one of them")]
+    NotAdmin,
     /// Nobody is signed in.
     #[error("nobody is signed in here, or no longer; sign in, and try again")]
     NotSignedIn,

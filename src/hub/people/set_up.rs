@@ -17,14 +17,11 @@ use super::account::{self, Account, AccountId, Role};
 use super::audit::Action;
 use super::code::Code;
 use super::sign_in::SessionToken;
-use super::store::{KeptCode, Purpose, StoreError, Work};
+use super::store::{Purpose, StoreError};
 use super::{People, Refusal};
 
 /// How long a code is good.
 const GOOD: Duration = Duration::from_secs(30 * 60);
-
-/// How often it may be tried.
-const TRIES: i64 = 5;
 
 /// The code that makes its reader the first admin.
 #[derive(Debug)]
@@ -108,17 +105,9 @@ impl People {
             }
             return Ok(None);
         }
-        let code = Code::draw();
-        let now = self.now();
-        work.delete_codes(Purpose::SetUp, None, now).await?;
-        let kept = KeptCode {
-            selector: code.selector().to_owned(),
-            hash: code.hash(),
-            account: None,
-            expires: now.saturating_add(GOOD.as_secs() as i64),
-            tries: TRIES,
-        };
-        work.insert_code(Purpose::SetUp, &kept).await?;
+        let (code, _) = self
+            .give_code(&mut work, Purpose::SetUp, None, GOOD)
+            .await?;
         work.commit().await?;
         if let Some(file) = &self.set_up_file {
             file.write(&code).map_err(failed(&file.0))?;
@@ -172,25 +161,5 @@ impl People {
         }
         tracing::info!(account = account.name, "the hub is set up");
         Ok((account, token))
-    }
-
-    /// Takes a code, once, and whose it is; what is wrong counts as a try.
-    pub(super) async fn take_code(
-        &self,
-        mut work: Work,
-        purpose: Purpose,
-        typed: &str,
-    ) -> Result<(Work, Option<AccountId>), Refusal> {
-        let code = Code::read(typed).ok_or(Refusal::Code)?;
-        let kept = work.code(purpose, code.selector()).await?;
-        let kept = kept.filter(|kept| kept.tries > 0 && kept.expires > self.now());
-        let kept = kept.ok_or(Refusal::Code)?;
-        if !code.is(&kept.hash) {
-            work.spend_try(&kept.selector).await?;
-            work.commit().await?;
-            return Err(Refusal::Code);
-        }
-        work.delete_code(&kept.selector).await?;
-        Ok((work, kept.account))
     }
 }

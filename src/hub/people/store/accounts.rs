@@ -11,6 +11,19 @@ const COLUMNS: &str =
     "id, name, display_name, role, licensed, disabled, password IS NOT NULL AS joined, made";
 
 impl Work {
+    pub(crate) async fn account(&mut self, id: &AccountId) -> Result<Option<Account>, StoreError> {
+        let text = format!("SELECT {COLUMNS} FROM account WHERE id = $1");
+        let row = query(&text).bind(id.as_str()).fetch_optional(&mut *self.0);
+        Ok(row.await?.as_ref().map(read).transpose()?)
+    }
+
+    /// All, by name.
+    pub(crate) async fn accounts(&mut self) -> Result<Vec<Account>, StoreError> {
+        let text = format!("SELECT {COLUMNS} FROM account ORDER BY name");
+        let rows = query(&text).fetch_all(&mut *self.0).await?;
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
     /// With the hash of the password, if there is one.
     pub(crate) async fn account_named(
         &mut self,
@@ -38,6 +51,31 @@ impl Work {
         .bind(account.made)
         .execute(&mut *self.0)
         .await?;
+        Ok(())
+    }
+
+    /// Changes what can change.
+    pub(crate) async fn update_account(&mut self, account: &Account) -> Result<(), StoreError> {
+        query(
+            "UPDATE account SET display_name = $1, role = $2, licensed = $3, disabled = $4 \
+             WHERE id = $5",
+        )
+        .bind(&account.display_name)
+        .bind(account.role.name())
+        .bind(account.licensed)
+        .bind(account.disabled)
+        .bind(account.id.as_str())
+        .execute(&mut *self.0)
+        .await?;
+        Ok(())
+    }
+
+    /// With its sessions, codes and devices.
+    pub(crate) async fn delete_account(&mut self, id: &AccountId) -> Result<(), StoreError> {
+        query("DELETE FROM account WHERE id = $1")
+            .bind(id.as_str())
+            .execute(&mut *self.0)
+            .await?;
         Ok(())
     }
 

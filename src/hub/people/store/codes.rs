@@ -11,12 +11,15 @@ use crate::people::account::AccountId;
 pub(crate) enum Purpose {
     /// To become the first admin.
     SetUp,
+    /// To choose the password of an account.
+    Invitation,
 }
 
 impl Purpose {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::SetUp => "set-up",
+            Self::Invitation => "invitation",
         }
     }
 }
@@ -51,6 +54,15 @@ impl Work {
         .execute(&mut *self.0)
         .await?;
         Ok(())
+    }
+
+    /// Whether there is a code that begins so.
+    pub(crate) async fn is_selector_taken(&mut self, selector: &str) -> Result<bool, StoreError> {
+        let row = query("SELECT 1 FROM code WHERE selector = $1")
+            .bind(selector)
+            .fetch_optional(&mut *self.0)
+            .await?;
+        Ok(row.is_some())
     }
 
     pub(crate) async fn code(
