@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A real Chromium that looks at the pages of the box, or joins its meetings.
+//! A real Chromium or Firefox that looks at the pages of the box, or joins its meetings.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -47,23 +47,27 @@ pub enum Window {
 impl Browser {
     /// Starts one; pictures are kept in `pictures` in cargo's target folder.
     pub fn start() -> Self {
-        Self::start_with(&[])
+        Self::start_with("/usr/bin/chromium", &[])
+    }
+
+    /// Starts a Firefox.
+    pub fn firefox() -> Self {
+        Self::start_with("/usr/bin/firefox-esr", &[])
     }
 
     /// Starts one whose camera shows `camera` (Y4M), and whose microphone hears `microphone` (WAV), both over and over.
     pub fn seeing(camera: &Path, microphone: &Path) -> Self {
-        Self::start_with(&[
+        let options = [
             format!("--use-file-for-fake-video-capture={}", camera.display()),
             format!("--use-file-for-fake-audio-capture={}", microphone.display()),
-        ])
+        ];
+        Self::start_with("/usr/bin/chromium", &options)
     }
 
-    fn start_with(options: &[String]) -> Self {
-        let chromium = Path::new("/usr/bin/chromium");
+    fn start_with(program: &str, options: &[String]) -> Self {
         assert!(
-            chromium.exists(),
-            "{} is missing: run `make setup`",
-            chromium.display()
+            Path::new(program).exists(),
+            "{program} is missing: run `make setup`"
         );
         let folder = places::pictures();
         std::fs::create_dir_all(&folder).expect("a folder for pictures can be made");
@@ -71,9 +75,9 @@ impl Browser {
         command
             .arg(places::root().join("tests/browser/drive.mjs"))
             .arg(places::provided("browser/node_modules"))
-            .arg(chromium)
+            .arg(program)
             .args(options);
-        let driver = Running::start("chromium", &command);
+        let driver = Running::start(program, &command);
         let mut browser = Self {
             driver,
             folder,

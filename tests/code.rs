@@ -87,6 +87,41 @@ pub fn camera(text: &str, file: &Path) {
     encode(&still(text, file), "y4menc", file);
 }
 
+/// A script that makes a page's camera show the code of `text` where the browser has no way to play a file there.
+pub fn canvas(text: &str) -> String {
+    let code = QrCode::with_error_correction_level(text, EcLevel::M).expect("it fits into a code");
+    let dark: Vec<bool> = code
+        .to_colors()
+        .into_iter()
+        .map(|it| it == Color::Dark)
+        .collect();
+    format!(
+        "(() => {{
+            const canvas = document.createElement('canvas');
+            [canvas.width, canvas.height] = [640, 480];
+            const [dark, across, pen] = [{dark:?}, {}, canvas.getContext('2d')];
+            const size = Math.floor(460 / (across + 8));
+            const draw = () => {{
+                pen.fillStyle = '#ccc';
+                pen.fillRect(0, 0, 640, 480);
+                dark.forEach((is, at) => {{
+                    pen.fillStyle = is ? '#222' : '#ddd';
+                    pen.fillRect(120 + (at % across) * size, 40 + Math.floor(at / across) * size, size, size);
+                }});
+            }};
+            setInterval(draw, 66);
+            const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+            navigator.mediaDevices.getUserMedia = async ({{ audio, video }}) => {{
+                const stream = new MediaStream();
+                if (audio) (await real({{ audio }})).getTracks().forEach((it) => stream.addTrack(it));
+                if (video) canvas.captureStream(15).getTracks().forEach((it) => stream.addTrack(it));
+                return stream;
+            }};
+        }})()",
+        code.width()
+    )
+}
+
 /// Draws the code beside `file`.
 fn still(text: &str, file: &Path) -> PathBuf {
     const WIDTH: usize = 640;

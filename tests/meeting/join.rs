@@ -174,12 +174,13 @@ fn meets_a_box(server: &Server, page_of: impl Fn(&str) -> String) {
     host.wait_for("more opened frames of the page", SOON, |status| {
         (opened(status) > before + 50).then_some(())
     });
-    browser.picture("join-sealed");
+    browser.picture("join-sealed-desktop");
 
     let held = button.hold();
     wait_for_shield(&host, held, "open");
     shows(&mut browser, "open");
     grows(&mut browser, "clear pictures again", 25, pictures);
+    browser.picture("join-open-desktop");
     let complaints = browser.complaints();
     assert!(complaints.is_empty(), "{complaints:?}");
     browser.close();
@@ -200,6 +201,10 @@ fn a_host_by_the_page_turns_encryption_on_and_off_for_the_box() {
     let mut browser = Browser::start();
     browser.open(&server.page_of(&link), Window::Phone, "dark");
     browser.see("#room", "hosted", SOON);
+    browser.see("#cameras:not(:empty)", "", SOON);
+    browser.see("#preview", "", SOON);
+    browser.picture("join-door-phone");
+    browser.picture_of_window("join-door-phone");
     browser.tab_to("name");
     browser.write("Petra");
     browser.key("Enter");
@@ -210,7 +215,8 @@ fn a_host_by_the_page_turns_encryption_on_and_off_for_the_box() {
     wait_for_shield(&guest, pressed, "sealed");
     shows(&mut browser, "sealed");
     grows(&mut browser, "sealed pictures", 25, pictures);
-    browser.picture("join-host");
+    browser.picture("join-sealed-phone");
+    browser.picture_of_window("join-sealed-phone");
 
     // Held by a finger for two seconds, then counted down for three.
     let held = Instant::now();

@@ -2,7 +2,9 @@
 // The join page: from a link into a meeting. What it shows of encryption is what the worker's core says, and nothing
 // once that is silent.
 
-import { LogLevel, Room, RoomEvent, setLogLevel } from './livekit-client.mjs';
+import { DisconnectReason, LogLevel, type Participant, Room, RoomEvent, setLogLevel } from './livekit-client.mjs';
+import { controls } from './controls.js';
+import { Door } from './door.js';
 import { Sealing, TOPIC } from './sealing.js';
 import { Tiles } from './tiles.js';
 import type { FromWorker, Todo, Told, ToWorker, View } from './told.js';
@@ -17,8 +19,6 @@ declare global {
 
 /** A verdict that is older, in milliseconds, says nothing any more. */
 const RENEWED = 1500;
-/** How long a button is held to turn encryption off. */
-const HELD = 2000;
 
 const worker = new Worker('/join/worker.js', { type: 'module' });
 const sealing = new Sealing(worker);
@@ -30,6 +30,7 @@ const room = new Room({
   publishDefaults: { videoCodec: 'vp8', backupCodec: false, red: false },
 });
 const tiles = new Tiles(element('tiles'), room);
+const door = new Door(trouble);
 let meeting = '';
 let view: View | undefined;
 let viewed = 0;
@@ -46,10 +47,14 @@ function trouble(text: string) {
   place.hidden = text === '';
 }
 
+function news(text: string) {
+  element('news').textContent = text;
+}
+
 function act(todo: Todo) {
   switch (todo.do) {
     case 'announce':
-      element('news').textContent = todo.text;
+      news(todo.text);
       break;
     case 'play':
       tiles.play(todo.sid);
@@ -73,13 +78,23 @@ function say(to: string[], text: string) {
     .catch((error) => console.warn('the others are not told', error));
 }
 
+/** Back before the meeting, with camera and microphone as they were given back. */
+function outside() {
+  element('standing').hidden = true;
+  element('meeting').hidden = true;
+  element('door').hidden = false;
+  element<HTMLButtonElement>('join').disabled = false;
+  element('name').focus();
+  door.open().catch((error) => trouble(error.message));
+}
+
 worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
   switch (data.kind) {
     case 'begun':
       meeting = data.room;
       element('room').textContent = data.room;
-      element('door').hidden = false;
-      element('name').focus();
+      document.title = `${data.room} – Roomseal`;
+      outside();
       break;
     case 'not-a-meeting':
     case 'refused':
@@ -121,12 +136,15 @@ async function join(name: string) {
   await room.setE2EEEnabled(true);
   await room.connect(url, token);
   element('door').hidden = true;
+  element('standing').hidden = false;
   element('meeting').hidden = false;
-  // One that is missing is no reason to stay out.
-  for (const enable of [() => room.localParticipant.setMicrophoneEnabled(true), () => room.localParticipant.setCameraEnabled(true)]) {
-    await enable().catch((error) => trouble(`a device cannot be used: ${error.message}`));
+  element('leave').focus();
+  for (const track of door.take()) {
+    await room.localParticipant.publishTrack(track).catch((error) => trouble(`a device cannot be used: ${error.message}`));
   }
-  tiles.own();
+  const { isMicrophoneEnabled, isCameraEnabled } = room.localParticipant;
+  element('microphone').setAttribute('aria-pressed', String(isMicrophoneEnabled));
+  element('camera').setAttribute('aria-pressed', String(isCameraEnabled));
 }
 
 element('door').addEventListener('submit', (event) => {
@@ -148,46 +166,35 @@ element('asks').addEventListener('submit', (event) => {
   field.value = '';
 });
 
-function toggle(id: string, change: (on: boolean) => Promise<unknown>) {
-  const button = element(id);
-  button.addEventListener('click', async () => {
-    const on = button.getAttribute('aria-pressed') !== 'true';
-    try {
-      await change(on);
-      button.setAttribute('aria-pressed', String(on));
-    } catch (error) {
-      trouble(`this did not work: ${(error as Error).message}`);
-    }
+controls(room, tell, trouble);
+
+/** Why the meeting ended, where it was not by the own button. */
+function ended(reason: DisconnectReason | undefined): string {
+  switch (reason) {
+    case DisconnectReason.CLIENT_INITIATED:
+      return '';
+    case DisconnectReason.ROOM_DELETED:
+    case DisconnectReason.ROOM_CLOSED:
+      return 'the meeting was ended for everybody';
+    case DisconnectReason.PARTICIPANT_REMOVED:
+      return 'somebody who may do that has put you out of the meeting';
+    default:
+      return 'the connection to the meeting is lost: see whether this device is online, and join again';
+  }
+}
+
+room
+  .on(RoomEvent.LocalTrackPublished, () => tiles.own())
+  .on(RoomEvent.LocalTrackUnpublished, () => tiles.own())
+  .on(RoomEvent.ActiveSpeakersChanged, (speakers: Participant[]) => tiles.speak(speakers))
+  .on(RoomEvent.SignalReconnecting, () => news('the connection is lost for the moment; coming back'))
+  .on(RoomEvent.Reconnecting, () => news('the connection is lost for the moment; coming back'))
+  .on(RoomEvent.Reconnected, () => news('back in the meeting'))
+  .on(RoomEvent.Disconnected, (reason) => {
+    tiles.clear();
+    trouble(ended(reason));
+    outside();
   });
-}
-toggle('microphone', (on) => room.localParticipant.setMicrophoneEnabled(on));
-toggle('camera', (on) => room.localParticipant.setCameraEnabled(on));
-
-// As at the box: a press turns on or ends a countdown, and what is held for two seconds begins one.
-const button = element('e2ee');
-let held: ReturnType<typeof setTimeout> | undefined;
-function down() {
-  if (held !== undefined) return;
-  tell({ t: 'press' });
-  held = setTimeout(() => tell({ t: 'hold' }), HELD);
-}
-function up() {
-  clearTimeout(held);
-  held = undefined;
-}
-const presses = (event: KeyboardEvent) => event.key === ' ' || event.key === 'Enter';
-button.addEventListener('pointerdown', down);
-for (const name of ['pointerup', 'pointerleave', 'pointercancel', 'blur']) button.addEventListener(name, up);
-button.addEventListener('keydown', (event) => presses(event) && down());
-button.addEventListener('keyup', (event) => presses(event) && up());
-
-element('leave').addEventListener('click', () => room.disconnect());
-room.on(RoomEvent.Disconnected, () => {
-  element('meeting').hidden = true;
-  element('door').hidden = false;
-  element<HTMLButtonElement>('join').disabled = false;
-  tiles.clear();
-});
 
 const link = window.takeLink?.() ?? '';
 delete window.takeLink;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Pictures and sound of the others, and the own picture.
 
-import { type Room, Track } from './livekit-client.mjs';
+import { type Participant, type Room, Track } from './livekit-client.mjs';
 import { ownPicture, subscribed } from './sealing.js';
 
 /** What is shown and sounded, by the core's names of the tracks. */
@@ -27,7 +27,12 @@ export class Tiles {
       return;
     }
     const owner = [...this.#room.remoteParticipants.values()].find((it) => it.trackPublications.has(sid));
-    this.#keep(sid, tile(media, owner?.name || owner?.identity || '', sid));
+    const screen = track.source === Track.Source.ScreenShare;
+    const name = owner?.name || owner?.identity || '';
+    const made = tile(media, screen ? `Screen of ${name}` : name, sid);
+    made.dataset.who = screen ? '' : owner?.identity ?? '';
+    made.classList.toggle('screen', screen);
+    this.#keep(sid, made);
   }
 
   /** Stops showing or sounding a track. */
@@ -36,13 +41,21 @@ export class Tiles {
     this.#shown.delete(sid);
   }
 
-  /** Shows the own picture. */
+  /** Shows the own picture, if there is one. */
   own() {
     this.stop('');
     const media = ownPicture(this.#room)?.attach();
     if (media === undefined) return;
     (media as HTMLMediaElement).muted = true;
-    this.#keep('', tile(media, 'You', ''));
+    const made = tile(media, 'You', '');
+    made.dataset.who = this.#room.localParticipant.identity;
+    this.#keep('', made);
+  }
+
+  /** Marks who is heard, as the service says: it decides nothing. */
+  speak(speakers: Participant[]) {
+    const heard = new Set(speakers.map((it) => it.identity));
+    for (const made of this.#shown.values()) made.classList.toggle('speaks', heard.has(made.dataset.who ?? ''));
   }
 
   /** Nothing is shown any more. */
@@ -52,7 +65,9 @@ export class Tiles {
 
   #keep(sid: string, what: HTMLElement) {
     this.#shown.set(sid, what);
-    this.#place.append(what);
+    // What is shared is what people look at.
+    if (what.classList.contains('screen')) this.#place.prepend(what);
+    else this.#place.append(what);
   }
 }
 

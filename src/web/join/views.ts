@@ -31,8 +31,9 @@ function line(value: string, data: Record<string, string> = {}): HTMLLIElement {
 }
 
 function track({ sid, source, text, verification, opened, refused }: RemoteTrack): HTMLLIElement {
-  const counts = `${opened} opened${refused > 0 ? `, ${refused} not` : ''}`;
-  return line(`${source}: ${text} (${counts})`, {
+  // Frames that were refused are in the words of the core, with the reason.
+  const count = opened > 0 ? ` (${opened} opened)` : '';
+  return line(`${source}: ${text}${count}`, {
     sid, source, verification, opened: String(opened), refused: String(refused),
   });
 }
