@@ -80,7 +80,7 @@ pub(crate) struct Packet {
 /// What all rooms share.
 #[derive(Debug)]
 pub(crate) struct Building {
-    pub(crate) keys: ApiKeys,
+    pub(crate) keys: Arc<ApiKeys>,
     pub(crate) pages: Option<Pages>,
     pub(crate) joins: Joins,
     pub(crate) api: Api,

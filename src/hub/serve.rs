@@ -145,11 +145,12 @@ impl Hub {
             udp: socket.local_addr().map_err(udp)?,
             tcp: streams.local_addr().map_err(tcp)?,
         };
+        let keys = Arc::new(config.keys);
         Ok(Self {
             listener,
             streams,
             building: Arc::new(Building {
-                keys: config.keys,
+                keys: Arc::clone(&keys),
                 pages: config.pages,
                 joins: Joins::default(),
                 socket,
@@ -160,6 +161,7 @@ impl Hub {
                 switch: Switch::new(config.most_rooms),
                 api: Api {
                     people: config.people,
+                    keys,
                     origin: config.origin,
                 },
             }),

@@ -8,6 +8,7 @@
 mod accounts;
 mod body;
 mod guard;
+mod meetings;
 mod problem;
 mod session;
 
@@ -25,6 +26,7 @@ use problem::Problem;
 
 use crate::people::account::Account;
 use crate::people::{People, Refusal, SessionToken};
+use crate::token::ApiKeys;
 
 /// Below this everything here lies.
 const PATH: &str = "/api/";
@@ -33,6 +35,7 @@ const PATH: &str = "/api/";
 #[derive(Debug)]
 pub(crate) struct Api {
     pub(crate) people: Arc<People>,
+    pub(crate) keys: Arc<ApiKeys>,
     /// Where browsers find the hub; `None`: on this machine only.
     pub(crate) origin: Option<Origin>,
 }
@@ -52,10 +55,13 @@ enum Act {
     Invite,
     Accept,
     Audit,
+    StartMeeting,
+    Settings,
+    ChangeSettings,
 }
 
 /// Method, path, what it does. In a path, `{…}` stands for one part.
-const ROUTES: [(Method, &str, Act); 12] = [
+const ROUTES: [(Method, &str, Act); 15] = [
     (Method::POST, "/api/set-up", Act::SetUp),
     (Method::POST, "/api/sign-in", Act::SignIn),
     (Method::POST, "/api/sign-out", Act::SignOut),
@@ -68,6 +74,9 @@ const ROUTES: [(Method, &str, Act); 12] = [
     (Method::POST, "/api/accounts/{id}/invitation", Act::Invite),
     (Method::POST, "/api/invitation/accept", Act::Accept),
     (Method::GET, "/api/audit", Act::Audit),
+    (Method::POST, "/api/meetings", Act::StartMeeting),
+    (Method::GET, "/api/settings", Act::Settings),
+    (Method::PATCH, "/api/settings", Act::ChangeSettings),
 ];
 
 /// Whether a path is of this API.
@@ -134,6 +143,9 @@ impl Api {
             Act::Invite => self.invite(visitor).await,
             Act::Accept => self.accept(visitor).await,
             Act::Audit => self.audit(visitor).await,
+            Act::StartMeeting => self.start_meeting(visitor).await,
+            Act::Settings => self.settings().await,
+            Act::ChangeSettings => self.change_settings(visitor).await,
         }
     }
 

@@ -39,6 +39,14 @@ impl Problem {
         )
     }
 
+    pub(super) fn no_key() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no-key",
+            "this hub has no key to make tokens with; start it with --api-key",
+        )
+    }
+
     /// `methods`: those that are answered.
     pub(super) fn method(methods: &str) -> Self {
         let detail = format!("this is answered to {methods} only");
@@ -84,6 +92,7 @@ impl From<Refusal> for Problem {
             Refusal::Memory => (StatusCode::SERVICE_UNAVAILABLE, "memory"),
             Refusal::NameTaken => (StatusCode::CONFLICT, "name-taken"),
             Refusal::NoSuch(_) => (StatusCode::NOT_FOUND, "no-such"),
+            Refusal::NotAllowed(_) => (StatusCode::FORBIDDEN, "not-allowed"),
             Refusal::NotAdmin => (StatusCode::FORBIDDEN, "not-admin"),
             Refusal::NotSignedIn => (StatusCode::UNAUTHORIZED, "not-signed-in"),
             Refusal::SetUp => (StatusCode::CONFLICT, "set-up"),
@@ -91,6 +100,7 @@ impl From<Refusal> for Problem {
                 tracing::error!(%error, "people cannot be kept");
                 (StatusCode::SERVICE_UNAVAILABLE, "store")
             }
+            Refusal::Token => (StatusCode::UNAUTHORIZED, "token"),
             Refusal::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "too-many"),
         };
         let mut problem = Self::new(status, kind, refusal.to_string());

@@ -40,6 +40,10 @@ pub(crate) enum Action {
     AccountEnabled,
     /// An admin deleted an account.
     AccountDeleted,
+    /// An admin lets guests stay while end-to-end encryption is on.
+    GuestsAllowed,
+    /// An admin has guests sign in for that.
+    GuestsSignIn,
 }
 
 impl Action {
@@ -61,6 +65,8 @@ impl Action {
             Self::AccountDisabled => "account-disabled",
             Self::AccountEnabled => "account-enabled",
             Self::AccountDeleted => "account-deleted",
+            Self::GuestsAllowed => "guests-allowed",
+            Self::GuestsSignIn => "guests-sign-in",
         }
     }
 }

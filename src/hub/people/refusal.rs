@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::licence::NotAllowed;
 use super::store::StoreError;
 
 /// Why not. The texts are for who asked, and say what to do next.
@@ -35,6 +36,9 @@ pub enum Refusal {
     /// There is nothing of that id.
     #[error("there is no such {0}, or no longer; look at the list again")]
     NoSuch(&'static str),
+    /// That meeting may not be started.
+    #[error(transparent)]
+    NotAllowed(#[from] NotAllowed),
     /// Only admins may.
     #[error("this is for admins; ask one of them")]
     NotAdmin,
@@ -47,6 +51,9 @@ pub enum Refusal {
     /// Nothing can be kept.
     #[error("the hub cannot keep anything just now; its log says why")]
     Store(#[from] StoreError),
+    /// A token that is none.
+    #[error("this token is wrong, too old, or not for this; get a new one")]
+    Token,
     /// Too many tries.
     #[error("too many wrong tries; wait {} s, and try again", .0.as_secs() + 1)]
     TooMany(Duration),

@@ -225,7 +225,7 @@ impl People {
     }
 
     /// Begins what only admins may. It is looked at again here: who was one a moment ago may be none any more.
-    async fn administer(&self, admin: &Account) -> Result<Work, Refusal> {
+    pub(super) async fn administer(&self, admin: &Account) -> Result<Work, Refusal> {
         let mut work = self.store.begin().await?;
         let now = work.account(&admin.id).await?;
         let is_admin = now.is_some_and(|now| now.role == Role::Admin && !now.disabled);

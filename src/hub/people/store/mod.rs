@@ -8,6 +8,7 @@
 mod accounts;
 mod codes;
 mod deeds;
+mod meetings;
 mod sessions;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -35,12 +36,13 @@ const LOCK: &str = "lock";
 const WAITING: Duration = Duration::from_secs(5);
 
 /// Each exactly once, in this order; one that was released is never changed.
-const MIGRATIONS: [(&str, &str); 2] = [
+const MIGRATIONS: [(&str, &str); 3] = [
     ("people", include_str!("migrations/1_people.sql")),
     (
         "append only",
         include_str!("migrations/2_append_only_sqlite.sql"),
     ),
+    ("meetings", include_str!("migrations/3_meetings.sql")),
 ];
 
 /// Why nothing can be kept, or found again.

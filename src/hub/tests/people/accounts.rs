@@ -6,7 +6,7 @@ use super::*;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An account that its owner has joined, and where he is signed in.
-async fn joined(admin: &mut Browser, office: &Office, name: &str) -> (Value, Browser) {
+pub(crate) async fn joined(admin: &mut Browser, office: &Office, name: &str) -> (Value, Browser) {
     let made = admin.post("/api/accounts", json!({ "name": name })).await;
     assert_eq!(made.status, 201, "{made:?}");
     let mut browser = office.browser();
@@ -17,7 +17,7 @@ async fn joined(admin: &mut Browser, office: &Office, name: &str) -> (Value, Bro
     (answer.body, browser)
 }
 
-fn path(account: &Value) -> String {
+pub(crate) fn path(account: &Value) -> String {
     format!("/api/accounts/{}", account["id"].as_str().unwrap())
 }
 
