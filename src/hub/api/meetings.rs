@@ -12,6 +12,7 @@ use roomseal_policy::RoomCode;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::devices::bearer;
 use super::problem::Problem;
 use super::{Answer, Api, Visitor, body, respond};
 use crate::people::licence::GuestsUnderE2ee;
@@ -78,21 +79,27 @@ impl Api {
         self.settings().await
     }
 
-    /// Who asks: by a token that the API key signed, or by a session.
+    /// Who asks: by a token that the API key signed, by that of a device, or by a session.
     async fn asker(&self, visitor: &Visitor) -> Result<Asker, Problem> {
-        let bearer = visitor.request.headers().get(header::AUTHORIZATION);
-        let Some(bearer) = bearer else {
+        if !visitor
+            .request
+            .headers()
+            .contains_key(header::AUTHORIZATION)
+        {
             let (account, _) = self.signed_in(visitor).await?;
             return Ok(Asker::Account(account));
-        };
-        let token = bearer.to_str().ok();
-        let token = token.and_then(|bearer| bearer.strip_prefix("Bearer "));
+        }
+        let token = bearer(visitor).ok_or(Refusal::Token)?;
+        // Those of devices have no parts.
+        if !token.contains('.') {
+            let (device, owner) = self.people.device_of(token).await?;
+            return Ok(Asker::Device(device, owner));
+        }
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        let authority = token.and_then(|token| self.keys.authorize(token, now).ok());
-        match authority {
-            Some(authority) if authority.create => Ok(Asker::Owner),
+        match self.keys.authorize(token, now) {
+            Ok(authority) if authority.create => Ok(Asker::Owner),
             _ => Err(Refusal::Token.into()),
         }
     }
@@ -104,6 +111,7 @@ impl Api {
                 format!("account-{}", account.id.as_str()),
                 account.display_name.clone(),
             ),
+            Asker::Device(device, _) => (format!("device-{}", device.id), device.name.clone()),
             Asker::Owner => {
                 let mut random = [0; 12];
                 draw(&mut random);

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod body;
+mod devices;
 mod guard;
 mod meetings;
 mod problem;
@@ -58,10 +59,17 @@ enum Act {
     StartMeeting,
     Settings,
     ChangeSettings,
+    PairingCode,
+    Enrol,
+    Devices,
+    Revoke,
+    Challenge,
+    DeviceToken,
+    ThisDevice,
 }
 
 /// Method, path, what it does. In a path, `{…}` stands for one part.
-const ROUTES: [(Method, &str, Act); 15] = [
+const ROUTES: [(Method, &str, Act); 22] = [
     (Method::POST, "/api/set-up", Act::SetUp),
     (Method::POST, "/api/sign-in", Act::SignIn),
     (Method::POST, "/api/sign-out", Act::SignOut),
@@ -77,6 +85,13 @@ const ROUTES: [(Method, &str, Act); 15] = [
     (Method::POST, "/api/meetings", Act::StartMeeting),
     (Method::GET, "/api/settings", Act::Settings),
     (Method::PATCH, "/api/settings", Act::ChangeSettings),
+    (Method::GET, "/api/devices", Act::Devices),
+    (Method::POST, "/api/devices/code", Act::PairingCode),
+    (Method::POST, "/api/devices/enrol", Act::Enrol),
+    (Method::POST, "/api/devices/challenge", Act::Challenge),
+    (Method::POST, "/api/devices/token", Act::DeviceToken),
+    (Method::GET, "/api/devices/me", Act::ThisDevice),
+    (Method::DELETE, "/api/devices/{id}", Act::Revoke),
 ];
 
 /// Whether a path is of this API.
@@ -146,6 +161,13 @@ impl Api {
             Act::StartMeeting => self.start_meeting(visitor).await,
             Act::Settings => self.settings().await,
             Act::ChangeSettings => self.change_settings(visitor).await,
+            Act::PairingCode => self.pairing_code(visitor).await,
+            Act::Enrol => self.enrol(visitor).await,
+            Act::Devices => self.devices(visitor).await,
+            Act::Revoke => self.revoke(visitor).await,
+            Act::Challenge => self.challenge(visitor).await,
+            Act::DeviceToken => self.device_token(visitor).await,
+            Act::ThisDevice => self.this_device(visitor).await,
         }
     }
 

@@ -88,6 +88,7 @@ impl From<Refusal> for Problem {
             Refusal::Credentials => (StatusCode::UNAUTHORIZED, "credentials"),
             Refusal::Disabled => (StatusCode::FORBIDDEN, "disabled"),
             Refusal::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+            Refusal::KeyTaken => (StatusCode::CONFLICT, "key-taken"),
             Refusal::LastAdmin => (StatusCode::CONFLICT, "last-admin"),
             Refusal::Memory => (StatusCode::SERVICE_UNAVAILABLE, "memory"),
             Refusal::NameTaken => (StatusCode::CONFLICT, "name-taken"),
@@ -95,6 +96,7 @@ impl From<Refusal> for Problem {
             Refusal::NotAllowed(_) => (StatusCode::FORBIDDEN, "not-allowed"),
             Refusal::NotAdmin => (StatusCode::FORBIDDEN, "not-admin"),
             Refusal::NotSignedIn => (StatusCode::UNAUTHORIZED, "not-signed-in"),
+            Refusal::Proof => (StatusCode::FORBIDDEN, "proof"),
             Refusal::SetUp => (StatusCode::CONFLICT, "set-up"),
             Refusal::Store(error) => {
                 tracing::error!(%error, "people cannot be kept");

@@ -44,6 +44,10 @@ pub(crate) enum Action {
     GuestsAllowed,
     /// An admin has guests sign in for that.
     GuestsSignIn,
+    /// Somebody enrolled a device.
+    DeviceEnrolled,
+    /// Somebody took a device out.
+    DeviceRevoked,
 }
 
 impl Action {
@@ -67,6 +71,8 @@ impl Action {
             Self::AccountDeleted => "account-deleted",
             Self::GuestsAllowed => "guests-allowed",
             Self::GuestsSignIn => "guests-sign-in",
+            Self::DeviceEnrolled => "device-enrolled",
+            Self::DeviceRevoked => "device-revoked",
         }
     }
 }

@@ -69,6 +69,11 @@ impl Code {
         hash(&self.0)
     }
 
+    /// Whether somebody typed this code.
+    pub(crate) fn is_typed_as(&self, typed: &str) -> bool {
+        Self::read(typed).is_some_and(|typed| typed.0.as_bytes().ct_eq(self.0.as_bytes()).into())
+    }
+
     /// Whether this is what was kept of it.
     pub(crate) fn is(&self, kept: &str) -> bool {
         self.hash().as_bytes().ct_eq(kept.as_bytes()).into()

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::account::Account;
 use super::audit::Action;
+use super::devices::Device;
 use super::licence::{GuestsUnderE2ee, Organiser, may_start};
 use super::{People, Refusal};
 
@@ -20,6 +21,8 @@ const REMEMBERED: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 pub(crate) enum Asker {
     /// Somebody who is signed in.
     Account(Account),
+    /// A device, and who enrolled it.
+    Device(Device, Account),
     /// Who holds the API key.
     Owner,
 }
@@ -30,13 +33,16 @@ impl Asker {
             Self::Account(account) => Organiser::Account {
                 licensed: account.licensed,
             },
+            Self::Device(_, owner) => Organiser::Device {
+                licensed: owner.licensed,
+            },
             Self::Owner => Organiser::OwnersBox,
         }
     }
 
     fn account(&self) -> Option<&Account> {
         match self {
-            Self::Account(account) => Some(account),
+            Self::Account(account) | Self::Device(_, account) => Some(account),
             Self::Owner => None,
         }
     }

@@ -7,10 +7,12 @@ pub(crate) mod account;
 pub(crate) mod audit;
 mod code;
 mod codes;
+mod devices;
 pub mod licence;
 mod limits;
 mod meetings;
 mod password;
+mod proof;
 mod refusal;
 mod roll;
 mod set_up;
@@ -26,6 +28,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use account::Account;
 use audit::{Action, Deed};
 pub(crate) use code::draw;
+use devices::Challenges;
+pub(crate) use devices::{Enrolment, TOKEN as DEVICE_TOKEN};
 use limits::Limits;
 pub(crate) use meetings::Asker;
 use password::Passwords;
@@ -75,6 +79,7 @@ pub struct People {
     store: Store,
     passwords: Passwords,
     limits: Mutex<Limits>,
+    challenges: Challenges,
     clock: Clock,
     /// Where the code for the first admin is shown; `None`: only by who asks for it.
     set_up_file: Option<SetUpFile>,
@@ -107,6 +112,7 @@ impl People {
             store,
             passwords: Passwords::new().await?,
             limits: Mutex::default(),
+            challenges: Challenges::new(),
             clock,
             set_up_file,
         })

@@ -24,6 +24,11 @@ pub enum Refusal {
     /// Something in the request cannot be.
     #[error("{0}")]
     Invalid(&'static str),
+    /// Another device has the key.
+    #[error(
+        "a device with this key is enrolled already; take that one out first, or make a new key"
+    )]
+    KeyTaken,
     /// Nobody could administer the hub any more.
     #[error("this is the last admin who can sign in; make another account admin first")]
     LastAdmin,
@@ -45,6 +50,11 @@ pub enum Refusal {
     /// Nobody is signed in.
     #[error("nobody is signed in here, or no longer; sign in, and try again")]
     NotSignedIn,
+    /// A device did not sign what it should have.
+    #[error(
+        "the signature is not this device's over this code or challenge and the name of this hub; get a new one and sign it"
+    )]
+    Proof,
     /// There is an admin.
     #[error("this hub is set up already; sign in, or ask an admin for an invitation")]
     SetUp,

@@ -13,6 +13,8 @@ pub(crate) enum Purpose {
     SetUp,
     /// To choose the password of an account.
     Invitation,
+    /// To enrol a device of an account.
+    Pairing,
 }
 
 impl Purpose {
@@ -20,6 +22,7 @@ impl Purpose {
         match self {
             Self::SetUp => "set-up",
             Self::Invitation => "invitation",
+            Self::Pairing => "pairing",
         }
     }
 }

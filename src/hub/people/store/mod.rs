@@ -8,6 +8,7 @@
 mod accounts;
 mod codes;
 mod deeds;
+mod devices;
 mod meetings;
 mod sessions;
 
@@ -36,13 +37,14 @@ const LOCK: &str = "lock";
 const WAITING: Duration = Duration::from_secs(5);
 
 /// Each exactly once, in this order; one that was released is never changed.
-const MIGRATIONS: [(&str, &str); 3] = [
+const MIGRATIONS: [(&str, &str); 4] = [
     ("people", include_str!("migrations/1_people.sql")),
     (
         "append only",
         include_str!("migrations/2_append_only_sqlite.sql"),
     ),
     ("meetings", include_str!("migrations/3_meetings.sql")),
+    ("devices", include_str!("migrations/4_devices.sql")),
 ];
 
 /// Why nothing can be kept, or found again.

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod browser;
+mod devices;
 mod meetings;
 mod set_up;
 mod sign_in;
