@@ -7,6 +7,7 @@
 
 mod accounts;
 mod body;
+mod description;
 mod devices;
 mod guard;
 mod meetings;
@@ -66,10 +67,11 @@ enum Act {
     Challenge,
     DeviceToken,
     ThisDevice,
+    Description,
 }
 
 /// Method, path, what it does. In a path, `{…}` stands for one part.
-const ROUTES: [(Method, &str, Act); 22] = [
+const ROUTES: [(Method, &str, Act); 23] = [
     (Method::POST, "/api/set-up", Act::SetUp),
     (Method::POST, "/api/sign-in", Act::SignIn),
     (Method::POST, "/api/sign-out", Act::SignOut),
@@ -92,6 +94,7 @@ const ROUTES: [(Method, &str, Act); 22] = [
     (Method::POST, "/api/devices/token", Act::DeviceToken),
     (Method::GET, "/api/devices/me", Act::ThisDevice),
     (Method::DELETE, "/api/devices/{id}", Act::Revoke),
+    (Method::GET, "/api/openapi.json", Act::Description),
 ];
 
 /// Whether a path is of this API.
@@ -168,6 +171,7 @@ impl Api {
             Act::Challenge => self.challenge(visitor).await,
             Act::DeviceToken => self.device_token(visitor).await,
             Act::ThisDevice => self.this_device(visitor).await,
+            Act::Description => self.description(),
         }
     }
 

@@ -7,6 +7,7 @@ mod accounts;
 mod browser;
 mod devices;
 mod meetings;
+mod nonsense;
 mod set_up;
 mod sign_in;
 mod sites;
