@@ -192,6 +192,8 @@ struct Inside {
     /// When this member last confirmed to all, and whether it has to again at once.
     confirmed: Option<Duration>,
     dirty: bool,
+    /// When it last said something of itself to all.
+    spoke: Duration,
     tracks: Vec<OwnTrack>,
     data: Option<IvPrefix>,
     /// Tracks whose media can be received, listed or not.
@@ -444,6 +446,7 @@ impl Inside {
             hidden: Hidden::default(),
             differs: BTreeMap::new(),
             removed: BTreeSet::new(),
+            spoke: now,
             strangers: BTreeMap::new(),
             metadata: String::new(),
             shown: BTreeSet::new(),

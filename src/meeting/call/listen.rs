@@ -7,6 +7,8 @@ use core::time::Duration;
 
 use roomseal_policy::{Chain, MessageKind, Policy, read_metadata};
 
+use super::speak::REPEAT;
+use super::standing::SETTLE;
 use super::{Event, Meeting, OwnTrack};
 use crate::action::{Action, Announcement};
 use crate::confirm::Confirm;
@@ -290,9 +292,14 @@ impl Meeting {
         let Some(inside) = &mut self.inside else {
             return;
         };
+        let Some(arrived) = inside.arrived.get(from) else {
+            return;
+        };
+        // A newcomer shall know within seconds, also where the first answer is lost.
+        let new = now.saturating_sub(*arrived) < SETTLE;
+        let pause = if new { REPEAT } else { PERIOD };
         let taught = inside.strangers.get(from);
-        let lately = taught.is_some_and(|at| now.saturating_sub(*at) < PERIOD);
-        if lately || !inside.arrived.contains_key(from) {
+        if taught.is_some_and(|at| now.saturating_sub(*at) < pause) {
             return;
         }
         inside.strangers.insert(from.into(), now);

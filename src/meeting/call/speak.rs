@@ -17,19 +17,25 @@ use crate::hosting::SEARCH;
 use crate::nonces::PERIOD;
 use crate::roster::Kind;
 
+/// How soon is said again what may have been lost, to and by newcomers.
+pub(super) const REPEAT: Duration = Duration::from_secs(1);
+
 impl Meeting {
     pub(super) fn nonce(&mut self) -> MemberNonce {
         MemberNonce::new(self.fresh.draw())
     }
 
-    /// Confirms to everybody when something has changed, and every ten seconds.
+    /// Confirms to everybody when something has changed, and every ten seconds; every second while we are new and somebody
+    /// has not answered. What is lost is sent again by the transport only after seconds, sooner if something follows it.
     pub(super) fn confirm(&mut self, now: Duration, said: &mut Vec<Action>) {
         let Some(inside) = &self.inside else { return };
         let first = inside.confirmed.is_none();
         let due = inside
             .confirmed
             .is_none_or(|at| now.saturating_sub(at) >= PERIOD);
-        if !due && !inside.dirty {
+        let again = self.unanswered(now).is_some_and(|at| now >= at);
+        let Some(inside) = &self.inside else { return };
+        if !due && !again && !inside.dirty {
             return;
         }
         // The first nonce was given out on joining.
@@ -42,6 +48,7 @@ impl Meeting {
                 inside.confirmed = Some(now);
             }
             inside.dirty = false;
+            inside.spoke = now;
         }
         self.confirm_to(Vec::new(), now, said);
     }
@@ -92,6 +99,13 @@ impl Meeting {
         });
     }
 
+    /// When somebody who has not answered is asked again.
+    fn unanswered(&self, now: Duration) -> Option<Duration> {
+        let inside = self.inside.as_ref()?;
+        let new = now.saturating_sub(inside.resumed) < SETTLE;
+        (new && inside.confirmed.is_some() && self.asks(now)).then_some(inside.spoke + REPEAT)
+    }
+
     /// Whether somebody's answer is wanted at once: an echo, or a host's word.
     fn asks(&self, now: Duration) -> bool {
         let Some(inside) = &self.inside else {
@@ -122,6 +136,7 @@ impl Meeting {
             .chain(search)
             .chain(switch)
             .chain(self.hosting.next())
+            .chain(self.unanswered(now))
             .filter(|at| *at > now)
             .min()
     }

@@ -242,6 +242,36 @@ fn who_has_another_secret_learns_it_from_the_others_where_the_metadata_say_nothi
 }
 
 #[test]
+fn who_has_another_secret_learns_it_in_seconds_also_where_the_first_words_are_lost() {
+    let mut world = World::of_three(link(true), 1);
+    world.metadata.clear();
+    let settings = Settings {
+        secret: Some(Secret::new([66; 32])),
+        ..world.settings(None)
+    };
+    world.join_with("carol", settings);
+    // Once what it says, then twice what it is answered.
+    world.queue.clear();
+    world.second_without_chains("carol");
+    world.second_without_chains("carol");
+    assert_ne!(world.shield("carol"), Shield::WrongKey);
+    world.pass(2);
+    assert_eq!(world.shield("carol"), Shield::WrongKey);
+    // Later it is told no more often than every ten seconds.
+    world.pass(10);
+    let told = |world: &World| {
+        let to_carol = world.said.iter().filter(|message| message.to == "carol");
+        to_carol
+            .filter(|message| message.text.contains("\"policies\""))
+            .count()
+    };
+    let before = told(&world);
+    world.pass(20);
+    // By each of the three.
+    assert!(told(&world) - before <= 3 * 2, "{}", told(&world) - before);
+}
+
+#[test]
 fn the_service_holds_a_secret_only_until_people_give_another() {
     let mut world = World::of_three(link(true), 1);
     let right = Secret::new(world.link.secret);
