@@ -162,7 +162,6 @@ impl<'a> Start<'a> {
     /// Starts it at any address, with a token for `room`.
     pub fn join_at(self, url: &str, token: &str, room: &str) -> Appliance {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let socket = folder.path().join("status.sock");
         let box_program = places::built("roomseal");
         let mut command = match self.namespace {
             Some(namespace) => namespace.command(&box_program),
@@ -196,6 +195,21 @@ impl<'a> Start<'a> {
                 .arg("--passphrase-file")
                 .arg(secret(folder.path(), "passphrase", passphrase));
         }
+        self.run(command, folder)
+    }
+
+    /// Starts a box that keeps what it is set up with in `state`; as long as nothing is there, it waits for that.
+    pub fn provisioned(self, state: &Path) -> Appliance {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let mut command = Command::new(places::built("roomseal"));
+        command.arg(self.command).args(["--board", "sim"]);
+        command.arg("--provisioned").arg(state);
+        command.env("STATE_DIRECTORY", state);
+        self.run(command, folder)
+    }
+
+    fn run(self, mut command: Command, folder: TempDir) -> Appliance {
+        let socket = folder.path().join("status.sock");
         command.arg("--status-socket").arg(&socket);
         if self.namespace.is_some() {
             // The addresses of namespaces are not loopback; there is no TLS in front of a test's server.

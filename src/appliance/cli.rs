@@ -25,7 +25,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use roomseal_panel::{Board, BoardError};
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Housing, Overrides};
+use crate::provisioning::Folder;
 use crate::secret::SecretError;
 
 pub use check::CheckArgs;
@@ -120,8 +121,10 @@ pub enum Command {
 /// A meeting to be entered: checked, not started.
 #[derive(Debug)]
 pub struct Prepared {
+    /// What does not depend on meetings.
+    pub housing: Housing,
     /// What to do.
-    pub config: Config,
+    pub begin: Begin,
     /// What to do it on.
     pub board: Board,
     /// Where to answer status questions; `None`: nowhere.
@@ -134,6 +137,24 @@ pub struct Prepared {
     pub waits: bool,
     /// Where the front panel is; `None`: it is left alone.
     pub panel: Option<PanelPlaces>,
+}
+
+/// What a box begins with.
+#[derive(Debug)]
+pub enum Begin {
+    /// It is set up, and knows its meeting or waits for one.
+    Meet(Box<Config>),
+    /// It waits for somebody who sets it up.
+    SetUp(Box<Unprovisioned>),
+}
+
+/// A box that is not set up yet.
+#[derive(Debug)]
+pub struct Unprovisioned {
+    /// Where what comes of it is kept.
+    pub folder: Folder,
+    /// What stands over it.
+    pub overrides: Overrides,
 }
 
 /// Where the parts of the front panel are.

@@ -64,6 +64,21 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
+/// What of a box does not depend on its meetings: it is there before the box is set up, too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Housing {
+    /// The name others see.
+    pub name: String,
+    /// The board's id.
+    pub board: String,
+    /// Pictures out.
+    pub screen: ScreenSetting,
+    /// The front-panel page.
+    pub panel_page: PanelPage,
+    /// What is logged.
+    pub log: Log,
+}
+
 /// The meeting service and how to get in.
 #[derive(Clone, Debug)]
 pub struct Service {
@@ -352,7 +367,29 @@ pub enum ConfigError {
     },
 }
 
+impl Housing {
+    /// Of a box that is not set up yet, as the command line has it. Unless it says otherwise, the page is on every network
+    /// of this machine: who is to answer there has nothing but a telephone.
+    ///
+    /// # Errors
+    /// What is wrong with an option.
+    pub fn before_set_up(overrides: &Overrides) -> Result<Self, ConfigError> {
+        resolve::housing(overrides)
+    }
+}
+
 impl Config {
+    /// What of it does not depend on meetings.
+    pub fn housing(&self) -> Housing {
+        Housing {
+            name: self.name.clone(),
+            board: self.board.clone(),
+            screen: self.screen.clone(),
+            panel_page: self.panel_page.clone(),
+            log: self.log,
+        }
+    }
+
     /// Reads `path` and puts the command line over it. Without a path, the installed file is read if it is there;
     /// if not, the command line alone has to say enough.
     ///

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) use spoken::line;
 pub use spoken::{Misspoken, OnOff, Spoken, SpokenSecret};
 
+use crate::provisioning::{Answers, Field};
 use crate::secret::Secret;
 
 /// Wishes that wait; people do not press faster.
@@ -74,6 +75,10 @@ pub enum Command {
     Press,
     /// Open the camera for a minute and enter the meeting of the code that is held to it.
     Scan,
+    /// Set the box up with these answers.
+    SetUp(Box<Answers>),
+    /// Show that the box is being updated, until whoever asked is done or gone.
+    Update,
     /// Make a meeting at once and enter it.
     Start,
     /// Send nothing of a source, or send it again.
@@ -141,6 +146,8 @@ pub enum Reply {
     NotNow(String),
     /// The link for guests, which holds the key of the meeting.
     Link(SpokenSecret),
+    /// These answers cannot be; nothing has changed.
+    Wrong(Vec<Field>),
 }
 
 /// A wish on its way to the session.
@@ -203,10 +210,14 @@ impl Orders {
 }
 
 impl Order {
-    /// Tells what came of it.
+    /// Tells what came of it. Whoever asked may have gone; what was done is done.
     pub fn answer(self, reply: Reply) {
-        // Whoever asked may have gone; what was done is done.
-        let _ = self.reply.send(reply);
+        self.heard(reply);
+    }
+
+    /// Tells what came of it, and gives whether whoever asked still heard it.
+    pub fn heard(self, reply: Reply) -> bool {
+        self.reply.send(reply).is_ok()
     }
 }
 
@@ -266,6 +277,7 @@ impl Reply {
         match self {
             Self::Done(text) | Self::Denied(text) | Self::NotNow(text) => text,
             Self::Link(_) => "the link for guests",
+            Self::Wrong(fields) => fields.first().map_or("", |field| &field.text),
         }
     }
 }

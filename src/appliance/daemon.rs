@@ -9,13 +9,14 @@ use anyhow::Context;
 use roomseal_panel::drive::Places;
 use roomseal_service::livekit::TokenSource;
 
-use crate::cli::Prepared;
-use crate::config::{Listen, Network, PanelPage};
+use crate::cli::{Begin, Prepared, Unprovisioned};
+use crate::config::{Config, Listen, Network, PanelPage};
+use crate::control::Orders;
 use crate::lamp::{self, Renewals};
 use crate::page::{self, Identity, Page};
 use crate::screen::Screen;
-use crate::session::{self, Muted, Pulses};
-use crate::status::{NetworkPage, Publisher, Status, socket, view};
+use crate::session::{self, Muted, Pulses, SetUp};
+use crate::status::{Connection, NetworkPage, Publisher, Status, socket, view};
 use crate::supervise::{Stop, Supervisor};
 use crate::{buttons, control, logging};
 
@@ -27,7 +28,7 @@ const HUNG: Duration = Duration::from_secs(15);
 /// # Errors
 /// What failed, under its name, with what to do about it.
 pub fn run(prepared: Prepared) -> Result<(), anyhow::Error> {
-    logging::start(&prepared.config.log);
+    logging::start(&prepared.housing.log);
     // Signalling and views are light; media has threads of its own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -41,38 +42,22 @@ pub fn run(prepared: Prepared) -> Result<(), anyhow::Error> {
 }
 
 async fn compose(prepared: Prepared) -> Result<(), anyhow::Error> {
-    let Prepared { config, board, .. } = &prepared;
+    let Prepared { housing, board, .. } = &prepared;
     // Making the DTLS key takes half a second on a small board: it starts before everything else.
     roomseal_media::plugins::gst_init()?;
     // What no meeting can do without ends the program with the name of its package, instead of
     // failing at every join; a missing encoder or sink is a trouble that is shown.
     roomseal_media::plugins::require(roomseal_media::plugins::TRANSPORT)?;
     roomseal_media::transport::warm_up();
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
-
-    let service = setup::service(config);
-    let identity = config.service.identity.clone();
-    let call = setup::call(config, board);
 
     let status = Publisher::new(Status {
-        name: config.name.clone(),
         board: board.id.clone(),
-        service: format!("{}:{}", service.server.host(), service.server.port()),
-        room: config.service.room.clone().unwrap_or_default(),
-        hosted: config.meeting.is_some(),
-        identity: identity.clone(),
-        insecure_lan: config.service.insecure_lan,
-        makes_meetings: matches!(service.tokens, TokenSource::Minted(_)),
-        e2ee_required: config.meeting.is_none() && config.e2ee.required,
-        recording: config
-            .recording
-            .directory
-            .as_ref()
-            .map(|directory| directory.display().to_string()),
+        name: housing.name.clone(),
         ..Status::default()
     });
+    if let Begin::Meet(config) = &prepared.begin {
+        introduce(config, &status);
+    }
 
     let mut supervisor = Supervisor::new();
     let stop = supervisor.stop();
@@ -81,7 +66,7 @@ async fn compose(prepared: Prepared) -> Result<(), anyhow::Error> {
         match socket::Socket::bind(path) {
             Ok(socket) => supervisor.task(
                 "status",
-                socket.serve(status.watch(), control.clone(), stop.clone()),
+                socket.serve(status.clone(), control.clone(), stop.clone()),
             ),
             Err(error) if prepared.status_socket_required => {
                 return Err(error).with_context(|| format!("cannot listen on {}", path.display()));
@@ -93,7 +78,7 @@ async fn compose(prepared: Prepared) -> Result<(), anyhow::Error> {
             ),
         }
     }
-    match page(&config.panel_page).await? {
+    match page(&housing.panel_page).await? {
         Some(page) => {
             status.update(|status| status.page = Some(page.address()));
             tracing::info!("front-panel page: {}", page.address());
@@ -102,7 +87,7 @@ async fn compose(prepared: Prepared) -> Result<(), anyhow::Error> {
         }
         None => tracing::info!("no front-panel page"),
     }
-    if let Some(page) = network_page(&config.panel_page).await? {
+    if let Some(page) = network_page(&housing.panel_page).await? {
         let certificate = page.fingerprint().unwrap_or_default().to_owned();
         let address = page.address();
         tracing::info!("front-panel page on the network: {address}, certificate {certificate}");
@@ -129,31 +114,85 @@ async fn compose(prepared: Prepared) -> Result<(), anyhow::Error> {
         media: supervisor.heartbeat("media", HUNG),
         signalling: supervisor.heartbeat("signalling", HUNG),
     };
-    let has_button = board.panel.button.is_some();
-    let screen = Screen::new(call.present.size);
-    let setup = session::Setup {
-        service,
-        call,
-        e2ee: prepared.config.e2ee,
-        meeting: prepared.config.meeting,
-        meetings: prepared.config.meetings,
-        name: prepared.config.name,
-        has_button,
-        screen,
-        invitation: session::Invitation::default(),
-        inside: prepared.config.service.room.is_some(),
-        waits: prepared.waits,
-        asked: false,
-        identity,
-        muted: Muted::at_start(prepared.config.microphone.muted),
-        stays_on: false,
-        lamp,
-    };
-    supervisor.task("session", session::run(setup, orders, status, stop, pulses));
+    let session = session(prepared, lamp, orders, status, stop, pulses);
+    supervisor.task("session", session);
 
     supervisor.ready("running");
     supervisor.run().await?;
     Ok(())
+}
+
+/// Sets the box up where that is missing, then meets.
+async fn session(
+    prepared: Prepared,
+    lamp: Option<Renewals>,
+    mut orders: Orders,
+    status: Publisher,
+    stop: Stop,
+    pulses: Pulses,
+) -> Result<(), anyhow::Error> {
+    let board = prepared.board;
+    let (config, lamp) = match prepared.begin {
+        Begin::Meet(config) => (*config, lamp),
+        Begin::SetUp(unprovisioned) => {
+            let Unprovisioned { folder, overrides } = *unprovisioned;
+            let set_up = SetUp {
+                folder,
+                overrides,
+                present: setup::screen_alone(&prepared.housing, &board),
+                housing: prepared.housing,
+                lamp,
+            };
+            match session::set_up(set_up, &mut orders, &status, &stop, &pulses).await {
+                Some((config, lamp)) => {
+                    introduce(&config, &status);
+                    (config, lamp)
+                }
+                None => return Ok(()),
+            }
+        }
+    };
+    let call = setup::call(&config, &board);
+    let setup = session::Setup {
+        service: setup::service(&config),
+        e2ee: config.e2ee,
+        meeting: config.meeting,
+        meetings: config.meetings,
+        name: config.name,
+        has_button: board.panel.button.is_some(),
+        screen: Screen::new(call.present.size),
+        call,
+        invitation: session::Invitation::default(),
+        inside: config.service.room.is_some(),
+        waits: prepared.waits,
+        asked: false,
+        identity: config.service.identity,
+        muted: Muted::at_start(config.microphone.muted),
+        stays_on: false,
+        lamp,
+    };
+    session::run(setup, orders, status, stop, pulses).await
+}
+
+/// What the status says of a box that is set up.
+fn introduce(config: &Config, status: &Publisher) {
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let service = &config.service;
+    status.update(|status| {
+        status.name.clone_from(&config.name);
+        status.service = format!("{}:{}", service.server.host(), service.server.port());
+        status.room = service.room.clone().unwrap_or_default();
+        status.hosted = config.meeting.is_some();
+        status.identity.clone_from(&service.identity);
+        status.insecure_lan = service.insecure_lan;
+        status.makes_meetings = matches!(service.tokens, TokenSource::Minted(_));
+        status.e2ee_required = config.meeting.is_none() && config.e2ee.required;
+        let directory = config.recording.directory.as_ref();
+        status.recording = directory.map(|directory| directory.display().to_string());
+        status.connection = Connection::Starting;
+    });
 }
 
 /// The page, if there is to be one.

@@ -18,6 +18,7 @@ pub mod logging;
 mod new_meeting;
 pub mod page;
 pub mod password;
+pub mod provisioning;
 pub mod roster;
 pub mod screen;
 pub mod secret;

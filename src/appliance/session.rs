@@ -24,9 +24,11 @@ mod publishing;
 mod room;
 mod scan;
 mod service;
+mod set_up;
 mod translate;
 mod turn;
 mod unread;
+mod update;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -60,6 +62,7 @@ use self::room::Room;
 pub use self::draw::Invitation;
 pub use self::messages::LONGEST_LINE;
 pub use self::mute::Muted;
+pub use self::set_up::{SetUp, set_up};
 
 /// The signalling loop comes round at least this often.
 const BEAT: Duration = Duration::from_secs(1);

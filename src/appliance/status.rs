@@ -15,6 +15,7 @@ pub mod view;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
+use roomseal_meeting::{Shield as Verdict, View};
 use roomseal_panel::drive::clock;
 use roomseal_policy::Link;
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,12 @@ pub struct Status {
     pub hosted: bool,
     /// Who holds the keys, in words; empty outside.
     pub key_model: String,
+    /// Nobody has set this box up yet.
+    #[serde(default)]
+    pub awaits_set_up: bool,
+    /// An update that is being installed.
+    #[serde(default)]
+    pub updating: Option<Update>,
     /// This box can make meetings: it has an API key.
     pub makes_meetings: bool,
     /// This box can end the meeting that it is in for everybody.
@@ -88,6 +95,16 @@ pub struct Status {
     pub network_page: Option<NetworkPage>,
     /// What a device on the network has to type to be paired, while one wants to be.
     pub pairing_code: Option<String>,
+}
+
+/// An update under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Update {
+    /// How far it is, as far as that is known: 0 to 100.
+    pub percent: u8,
+    /// What is being done.
+    pub text: String,
 }
 
 /// The page on the network.
@@ -257,6 +274,25 @@ impl Status {
         let mut broken = self.troubles.iter().filter(|trouble| trouble.fault);
         broken.next().map(|trouble| trouble.text.as_str())
     }
+
+    /// The shield of a box in no meeting.
+    pub fn outside(&self) -> Shield {
+        let view = View {
+            fault: self.fault().is_some(),
+            set_up: self.awaits_set_up,
+            updating: self.updating.is_some(),
+            ..View::default()
+        };
+        let shield = view.shield();
+        let reason = match (shield, &self.updating) {
+            (Verdict::Fault, _) => self.fault().map(str::to_owned),
+            (Verdict::Updating, Some(Update { percent, text })) => {
+                Some(format!("{percent} %: {text}"))
+            }
+            _ => None,
+        };
+        Shield::of(shield, reason)
+    }
 }
 
 /// Keeps the status and wakes the views when it changes.
@@ -319,6 +355,11 @@ impl Publisher {
                 (None, None) => {}
             }
         });
+    }
+
+    /// The update that was under way has ended, whatever came of it.
+    pub fn updated(&self) {
+        self.update(|status| status.updating = None);
     }
 
     /// Notes that something happened that people want to look up.
@@ -413,17 +454,14 @@ mod tests {
         assert_eq!(fault(&publisher), None);
         publisher.fault("button", Some("stuck".to_owned()));
         assert_eq!(fault(&publisher).as_deref(), Some("stuck"));
-        let shield = Shield::from(publisher.watch().borrow().fault());
+        let shield = publisher.watch().borrow().outside();
         assert_eq!(
             (shield.state.as_str(), &shield.reasons[..]),
             ("fault", &["stuck".to_owned()][..])
         );
         publisher.trouble("button", None);
         assert_eq!(fault(&publisher), None);
-        assert_eq!(
-            Shield::from(fault(&publisher).as_deref()),
-            Shield::outside()
-        );
+        assert_eq!(publisher.watch().borrow().outside(), Shield::outside());
     }
 
     #[test]

@@ -38,6 +38,7 @@ mod screen;
 mod sdk;
 mod sealed;
 mod secrecy;
+mod set_up;
 mod stranger;
 mod terminal;
 mod toggle;

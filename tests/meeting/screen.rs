@@ -29,7 +29,7 @@ fn is_amber([red, green, blue]: [u8; 3]) -> bool {
 }
 
 /// Waits until the screen is as `find` wants it.
-fn see<T>(screen: &Path, what: &str, find: impl Fn(&Picture) -> Option<T>) -> T {
+pub(crate) fn see<T>(screen: &Path, what: &str, find: impl Fn(&Picture) -> Option<T>) -> T {
     let until = Instant::now() + SOON;
     loop {
         if let Some(found) = Picture::read(screen).as_ref().and_then(&find) {
@@ -41,7 +41,7 @@ fn see<T>(screen: &Path, what: &str, find: impl Fn(&Picture) -> Option<T>) -> T 
 }
 
 /// Keeps what is on the screen in `.cache/pictures`, for people to look at.
-fn keep(screen: &Path, name: &str) {
+pub(crate) fn keep(screen: &Path, name: &str) {
     let folder = places::root().join(".cache/pictures");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::copy(screen, folder.join(format!("screen-{name}.png"))).unwrap();

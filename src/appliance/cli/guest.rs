@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use roomseal_panel::Board;
 
-use super::{Failure, Prepared, invite};
+use super::{Begin, Failure, Prepared, invite};
 use crate::config::{
     Camera, Config, ConfigError, Held, Listen, Microphone, Overrides, Screen, Speaker,
 };
@@ -78,7 +78,8 @@ impl GuestArgs {
         }
         let board = Board::load(&config.board, &self.board_dir)?;
         Ok(Prepared {
-            config,
+            housing: config.housing(),
+            begin: Begin::Meet(Box::new(config)),
             board,
             status_socket: self.status_socket.clone(),
             status_socket_required: self.status_socket.is_some(),

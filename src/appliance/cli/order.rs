@@ -372,7 +372,7 @@ fn say(reply: Reply) -> Result<(), Failure> {
         }
         Reply::Denied(text) => Err(anyhow!("denied: {text}").into()),
         Reply::NotNow(text) => Err(anyhow!("{text}").into()),
-        Reply::Link(_) => Err(other_version()),
+        Reply::Link(_) | Reply::Wrong(_) => Err(other_version()),
     }
 }
 

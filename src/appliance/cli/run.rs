@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use roomseal_panel::Board;
 
-use super::{Failure, PanelPlaces, Prepared};
-use crate::config::{Config, Overrides};
+use super::{Begin, Failure, PanelPlaces, Prepared, Unprovisioned};
+use crate::config::{Config, Housing, Overrides};
 use crate::lamp;
+use crate::provisioning::Folder;
 use crate::status::socket;
 
 /// Arguments of `roomseal run`.
@@ -21,6 +22,9 @@ pub struct RunArgs {
     /// Configuration file [default: /etc/roomseal/roomseal.toml if it is there]
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Folder of a box that is set up on its page or by `roomseal provision`; as long as nothing is in it, the box waits for that
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    pub provisioned: Option<PathBuf>,
     /// Directory of board files
     #[arg(long, value_name = "DIR", default_value = roomseal_panel::board::INSTALLED)]
     pub board_dir: PathBuf,
@@ -47,9 +51,11 @@ impl RunArgs {
     /// # Errors
     /// The first thing that is wrong.
     pub fn prepare(&self) -> Result<Prepared, Failure> {
-        let (config, board) = load(self.config.as_deref(), &self.board_dir, &self.overrides)?;
+        let (housing, begin) = self.begin()?;
+        let board = Board::load(&housing.board, &self.board_dir)?;
         Ok(Prepared {
-            config,
+            housing,
+            begin,
             board,
             status_socket: self.status_socket.clone().or_else(socket::default_path),
             status_socket_required: self.status_socket.is_some(),
@@ -61,6 +67,27 @@ impl RunArgs {
                 simulated: self.panel_dir.clone().or_else(lamp::default_panel),
             }),
         })
+    }
+}
+
+impl RunArgs {
+    /// The configuration, or what there is without one.
+    fn begin(&self) -> Result<(Housing, Begin), Failure> {
+        let folder = self.provisioned.as_deref().map(Folder::at);
+        let config = match folder {
+            Some(folder) if !folder.is_set_up() => {
+                let housing = Housing::before_set_up(&self.overrides)?;
+                let overrides = self.overrides.clone();
+                return Ok((
+                    housing,
+                    Begin::SetUp(Box::new(Unprovisioned { folder, overrides })),
+                ));
+            }
+            Some(folder) => Some(folder.config()),
+            None => self.config.clone(),
+        };
+        let config = Config::load(config.as_deref(), &self.overrides)?;
+        Ok((config.housing(), Begin::Meet(Box::new(config))))
     }
 }
 

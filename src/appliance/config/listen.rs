@@ -10,6 +10,9 @@ use serde::de::{Deserializer, Error as _};
 /// The port of the page unless the configuration names another.
 const PORT: u16 = 8780;
 
+/// The same on the network.
+const NETWORK_PORT: u16 = 8443;
+
 /// Where the front-panel page listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listen {
@@ -17,6 +20,13 @@ pub enum Listen {
     At(SocketAddr),
     /// There is no page.
     None,
+}
+
+impl Network {
+    /// Every network of this machine.
+    pub fn everywhere() -> Self {
+        Self::At(SocketAddr::from((Ipv4Addr::UNSPECIFIED, NETWORK_PORT)))
+    }
 }
 
 /// Neither an address of loopback nor `none`.

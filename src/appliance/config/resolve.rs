@@ -17,11 +17,19 @@ use toml::Spanned;
 
 use super::file::{self, File, Given};
 use super::{
-    Config, ConfigError, E2ee, Log, LogFormat, Meetings, Overrides, Speaker, SpeakerSetting,
+    Config, ConfigError, E2ee, Housing, Log, LogFormat, Meetings, Network, Overrides, Speaker,
+    SpeakerSetting,
 };
 use crate::secret::{self, Secret};
 
 pub(crate) use keys::{RAW_KEY_ADVICE, RAW_KEY_PROBLEM, passphrase_key, raw_key};
+
+/// The name of a box that has none.
+const NAME: &str = "Roomseal";
+/// In bytes.
+const LONGEST_NAME: usize = 64;
+/// The board of a box that says nothing else.
+const BOARD: &str = "sim";
 
 /// The file that is being resolved.
 pub(super) struct Text<'a> {
@@ -53,11 +61,11 @@ pub(super) fn resolve(text: &Text<'_>, over: &Overrides) -> Result<Config, Confi
         .map_err(|error| FileError::from_toml(text.path, text.text, &error))?;
     let mut warnings = Vec::new();
     let (name, origin) = pick(over.name.clone(), "--name", file.device.name, || {
-        "Roomseal".to_owned()
+        NAME.to_owned()
     });
-    text.label(&name, &origin, 64)?;
+    text.label(&name, &origin, LONGEST_NAME)?;
     let (board, _) = pick(over.board.clone(), "--board", file.device.board, || {
-        "sim".to_owned()
+        BOARD.to_owned()
     });
     let mut over = over.clone();
     let require_e2ee = file.meeting.require_e2ee;
@@ -108,6 +116,30 @@ pub(super) fn resolve(text: &Text<'_>, over: &Overrides) -> Result<Config, Confi
         panel_page,
         log: log(file.log, over),
         warnings,
+    })
+}
+
+/// What a box has before it is set up.
+pub(super) fn housing(over: &Overrides) -> Result<Housing, ConfigError> {
+    let text = Text {
+        path: "command line",
+        text: "",
+        base: Path::new("."),
+        held: None,
+    };
+    let mut over = over.clone();
+    over.panel_network.get_or_insert(Network::everywhere());
+    let over = &over;
+    let file = File::default();
+    let (name, origin) = pick(over.name.clone(), "--name", None, || NAME.to_owned());
+    text.label(&name, &origin, LONGEST_NAME)?;
+    let (board, _) = pick(over.board.clone(), "--board", None, || BOARD.to_owned());
+    Ok(Housing {
+        name,
+        board,
+        screen: text.screen(file.screen, over)?,
+        panel_page: text.panel_page(file.panel_page, over)?,
+        log: log(file.log, over),
     })
 }
 

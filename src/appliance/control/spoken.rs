@@ -9,6 +9,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::{Command, Destination, Key, Medium, Switch};
 use crate::config::{RAW_KEY_ADVICE, raw_key};
+use crate::provisioning::Answers;
 use crate::secret::Secret;
 use crate::session::LONGEST_LINE;
 
@@ -19,7 +20,7 @@ const LONGEST_ROOM: usize = 256;
 
 /// `{"do":"mute","what":"microphone","to":"on"}`, `{"do":"leave"}`, `{"do":"start"}`, `{"do":"end"}`, `{"do":"join"}`,
 /// `{"do":"join","room":"lobby"}`, `{"do":"join","link":"https://…"}`, `{"do":"guest-link"}`,
-/// `{"do":"invitation","to":"on"}`, `{"do":"scan"}`,
+/// `{"do":"invitation","to":"on"}`, `{"do":"scan"}`, `{"do":"set-up","name":"Board room","url":"wss://…"}`,
 /// `{"do":"key","passphrase":"…"}`, `{"do":"key","raw-hex":"…"}`, `{"do":"key","link":"https://…"}`,
 /// `{"do":"e2ee","to":"on"}` or `{"do":"chat","line":"hello"}`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -70,6 +71,31 @@ pub enum Spoken {
     Leave {},
     /// Open the camera for a minute and enter the meeting of the code that is held to it.
     Scan {},
+    /// Set a box up that is not set up yet; what is left out is not answered.
+    #[serde(rename_all = "kebab-case")]
+    SetUp {
+        /// What the box is called.
+        #[serde(default)]
+        name: String,
+        /// Address of the meeting service.
+        #[serde(default)]
+        url: String,
+        /// API key of the service.
+        #[serde(default)]
+        api_key: String,
+        /// Its secret.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        api_secret: Option<SpokenSecret>,
+        /// A token in the place of both.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<SpokenSecret>,
+        /// A room to enter at once.
+        #[serde(default)]
+        room: String,
+        /// SHA-256 of the service's certificate.
+        #[serde(default)]
+        certificate_sha256: String,
+    },
     /// Make a meeting at once and enter it.
     Start {},
     /// Mute or unmute.
@@ -169,6 +195,23 @@ impl Spoken {
             }),
             Self::Leave {} => Command::Leave,
             Self::Scan {} => Command::Scan,
+            Self::SetUp {
+                name,
+                url,
+                api_key,
+                api_secret,
+                token,
+                room,
+                certificate_sha256,
+            } => Command::SetUp(Box::new(Answers {
+                name,
+                url,
+                api_key,
+                api_secret,
+                token,
+                room,
+                certificate_sha256,
+            })),
             Self::Start {} => Command::Start,
             Self::Mute { what, to } => Command::Mute { what, to },
         })

@@ -11,7 +11,9 @@ use roomseal_panel::Board;
 use roomseal_panel::board::{AutoCamera, AutoMicrophone, AutoScreen, AutoSpeaker};
 use roomseal_service::livekit::{Client, Config as ServiceConfig};
 
-use crate::config::{Camera, Config, Microphone, PictureLimit, Screen, Speaker, VideoCodec};
+use crate::config::{
+    Camera, Config, Housing, Microphone, PictureLimit, Screen, Speaker, VideoCodec,
+};
 
 /// The first camera that the kernel made, unless the configuration names another.
 const FIRST_CAMERA: &str = "/dev/video0";
@@ -24,6 +26,14 @@ pub(super) fn service(config: &Config) -> ServiceConfig {
         trust: service.trust.clone(),
         tokens: service.tokens.clone(),
         client: Client::default(),
+    }
+}
+
+/// What a box shows that is in no meeting and never was.
+pub(super) fn screen_alone(housing: &Housing, board: &Board) -> PresentConfig {
+    PresentConfig {
+        display: display(&housing.screen.sink, board),
+        ..PresentConfig::default()
     }
 }
 
@@ -49,7 +59,7 @@ pub(super) fn call(config: &Config, board: &Board) -> CallConfig {
             ..CaptureConfig::default()
         },
         present: PresentConfig {
-            display: display(config, board),
+            display: display(&config.screen.sink, board),
             speaker,
             header: crate::screen::Screen::header(PresentConfig::default().size),
             max_tiles: usize::try_from(tiles).unwrap_or(usize::MAX),
@@ -139,12 +149,12 @@ fn speaker(config: &Config, board: &Board) -> present::Speaker {
     }
 }
 
-fn display(config: &Config, board: &Board) -> Display {
+fn display(sink: &Screen, board: &Board) -> Display {
     let kms = Display::Kms {
         connector: None,
         driver: None,
     };
-    match &config.screen.sink {
+    match sink {
         Screen::Auto => match board.media.auto.screen {
             AutoScreen::Kms => kms,
             AutoScreen::None => Display::None,

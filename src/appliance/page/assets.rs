@@ -36,6 +36,7 @@ const ASSETS: &[(&str, Asset)] = &[
     ("/meetings.js", asset!(SCRIPT, "meetings.js")),
     ("/page.js", asset!(SCRIPT, "page.js")),
     ("/pairing.js", asset!(SCRIPT, "pairing.js")),
+    ("/setup.js", asset!(SCRIPT, "setup.js")),
     ("/sure.js", asset!(SCRIPT, "sure.js")),
     ("/words.js", asset!(SCRIPT, "words.js")),
 ];

@@ -65,6 +65,8 @@ pub(super) struct State {
     troubles: Vec<Trouble>,
     happenings: Vec<Happening>,
     recording: bool,
+    /// Nobody has set the box up yet: that is all that is asked for.
+    awaits_set_up: bool,
     /// Only at the box: it is what proves that somebody is there.
     pairing_code: Option<String>,
     /// Only at the box, for who wants the page on a device of his own.
@@ -140,6 +142,7 @@ pub(super) fn of(status: &Status, fresh: bool, place: Place) -> State {
         .then(|| encryption(status))
         .flatten();
     let is_host = sign_in == Some(SignIn::Done);
+    let is_free = connection == Where::Outside && status.updating.is_none();
     State {
         place: match place {
             Place::Box => "box",
@@ -155,8 +158,8 @@ pub(super) fn of(status: &Status, fresh: bool, place: Place) -> State {
         connection,
         connection_text: status.connection.text(),
         offers: Offers {
-            start: connection == Where::Outside && status.makes_meetings,
-            join: connection == Where::Outside && !status.room.is_empty(),
+            start: is_free && status.makes_meetings,
+            join: is_free && !status.room.is_empty(),
             end: connection == Where::Inside
                 && status.ends_meeting
                 && (place == Place::Box || is_host),
@@ -180,6 +183,7 @@ pub(super) fn of(status: &Status, fresh: bool, place: Place) -> State {
         troubles: status.troubles.clone(),
         happenings: status.happenings.clone(),
         recording: status.recording.is_some(),
+        awaits_set_up: status.awaits_set_up,
         pairing_code: match place {
             Place::Box => status.pairing_code.clone(),
             Place::Network(_) => None,

@@ -2,7 +2,7 @@
 //! Between meetings: the name of the room, the time, how to begin a meeting, and where the page of the box is.
 
 use super::drawing::{Drawing, Type, lines};
-use super::looks::{AMBER, WARNING, WHITE};
+use super::looks::{AMBER, WARNING, WHITE, look};
 use super::qr::Code;
 use super::{DESIGN, Local};
 use crate::status::Status;
@@ -16,12 +16,27 @@ pub(super) fn draw(status: &Status, local: &Local, code: Option<&Code>) -> Drawi
     drawing.shade(BACKGROUND, 1.0);
     let name = Type::plain(56, WHITE).bold();
     drawing.text(LEFT, 112, DESIGN.width - 2 * LEFT, name, &status.name);
+    if matches!(status.shield.state.as_str(), "set-up" | "updating") {
+        let look = look(&status.shield.state);
+        drawing.sign(LEFT, 138, 32, look.sign);
+        let said = match status.shield.reasons.first() {
+            Some(reason) => format!("{}: {reason}", look.name),
+            None => look.name.to_owned(),
+        };
+        drawing.text(
+            LEFT + 44,
+            164,
+            1100,
+            Type::plain(28, look.colour).bold(),
+            &said,
+        );
+    }
     drawing.text(LEFT - 8, 330, 780, Type::plain(180, WHITE), &local.time);
     drawing.text(LEFT, 384, 780, Type::plain(32, DIM), &local.day);
     let hint = Type::plain(28, WHITE);
     for (line, y) in lines(&local.hint, hint.letters(780))
         .iter()
-        .take(3)
+        .take(4)
         .zip((452..).step_by(40))
     {
         drawing.text(LEFT, y, 800, hint, line);

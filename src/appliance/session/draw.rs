@@ -13,7 +13,7 @@ use roomseal_service::livekit::TokenSource;
 
 use super::{Session, Setup};
 use crate::control::{Origin, Reply};
-use crate::screen::Local;
+use crate::screen::{Local, Screen};
 use crate::status::{Ending, Publisher};
 
 /// How long the code for guests is shown to whom asks for it.
@@ -111,8 +111,7 @@ pub(super) struct IdleScreen(Option<Present>);
 
 impl IdleScreen {
     /// Switches it on, if there is one. Opening a display takes its time.
-    pub(super) async fn open(setup: &Setup, status: &Publisher) -> Self {
-        let config = &setup.call.present;
+    pub(super) async fn open(config: &PresentConfig, status: &Publisher) -> Self {
         if config.display == Display::None {
             return Self(None);
         }
@@ -147,7 +146,7 @@ impl IdleScreen {
     }
 
     /// Draws who the box is and how a meeting begins.
-    pub(super) fn draw(&self, setup: &mut Setup, status: &Publisher, scans: bool) {
+    pub(super) fn draw(&self, screen: &mut Screen, status: &Publisher, hint: &str) {
         let Some(present) = &self.0 else {
             return;
         };
@@ -158,15 +157,11 @@ impl IdleScreen {
         let local = Local {
             time: formatted("%H:%M"),
             day: formatted("%A, %e %B"),
-            hint: if scans {
-                "Hold the code of the meeting to the camera.".to_owned()
-            } else {
-                hint(setup).to_owned()
-            },
+            hint: hint.to_owned(),
             invitation: None,
         };
         let status = status.watch().borrow().clone();
-        present.set_overlay(setup.screen.idle(&status, &local));
+        present.set_overlay(screen.idle(&status, &local));
     }
 
     /// Switches it off, so that the meeting can have it.
@@ -177,7 +172,7 @@ impl IdleScreen {
 }
 
 /// How somebody at the box begins a meeting.
-fn hint(setup: &Setup) -> &'static str {
+pub(super) fn hint(setup: &Setup) -> &'static str {
     match &setup.service.tokens {
         TokenSource::Given(_) => {
             "This box starts no meetings: it has no API key. It enters its room again by its page."

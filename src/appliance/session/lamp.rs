@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The lamp follows the verdict, from the turn of the loop in which it was made.
 
-use roomseal_media::transport::MediaKind;
 use roomseal_meeting::Shield;
 use roomseal_panel::drive::clock;
 
-use super::{Session, Setup};
+use super::Session;
+use crate::lamp::Renewals;
 use crate::status::{LocalTrack, Publisher, Shield as Shown};
 
 impl Session<'_> {
@@ -16,18 +16,22 @@ impl Session<'_> {
         let muted = tracks.iter().any(|track| {
             track.source == "microphone" && track.muted && track.switched_off != Some(false)
         });
-        renew(self.setup, &self.status, shown, muted);
+        renew(&mut self.setup.lamp, &self.status, shown, muted);
     }
 }
 
 /// The same outside of every room, where nothing is captured.
-pub(super) fn renew_outside(setup: &mut Setup, status: &Publisher, shown: &Shown) {
-    let muted = setup.muted.is_muted(MediaKind::Audio);
-    renew(setup, status, shown, muted);
+pub(super) fn renew_outside(
+    lamp: &mut Option<Renewals>,
+    status: &Publisher,
+    shown: &Shown,
+    muted: bool,
+) {
+    renew(lamp, status, shown, muted);
 }
 
-fn renew(setup: &mut Setup, status: &Publisher, shown: &Shown, muted: bool) {
-    let Some(lamp) = &mut setup.lamp else {
+fn renew(lamp: &mut Option<Renewals>, status: &Publisher, shown: &Shown, muted: bool) {
+    let Some(lamp) = lamp else {
         return;
     };
     let shield = Shield::from_word(&shown.state).unwrap_or(Shield::Fault);

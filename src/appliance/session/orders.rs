@@ -10,7 +10,7 @@ use roomseal_meeting::{Action, Announcement, By as Presser};
 use roomseal_policy::Link;
 
 use super::mute::{self, By};
-use super::{Session, Setup, place};
+use super::{Session, Setup, place, update};
 use crate::control::{Command, Destination, Medium, Order, Origin, Reply, SpokenSecret, Switch};
 use crate::status::Publisher;
 
@@ -67,6 +67,8 @@ impl Session<'_> {
                 (Reply::NotNow(text), Next::Stay)
             }
             Command::Mute { what, to } => (self.mute(what, to, origin), Next::Stay),
+            Command::SetUp(_) => (place::is_set_up(), Next::Stay),
+            Command::Update => (Reply::NotNow(update::IN_A_MEETING.into()), Next::Stay),
         };
         if let Reply::Denied(why) = &reply {
             self.denied = Some((Instant::now(), why.clone()));

@@ -4,19 +4,20 @@
 use std::time::Duration;
 
 use roomseal_media::capture::SeenCode;
+use roomseal_media::transport::MediaKind;
 use roomseal_policy::Link;
 
 use super::draw::IdleScreen;
 use super::key::Plan;
 use super::orders::turn;
 use super::scan::Scan;
-use super::{Pulses, Setup, lamp, place};
+use super::{Pulses, Setup, draw, lamp, place, update};
 use crate::control::{Command, Destination, Key, Order, Orders, Origin, Reply};
-use crate::status::{Connection, Publisher, Shield};
+use crate::status::{Connection, Publisher};
 use crate::supervise::Stop;
 
 /// Lamp and screen are renewed so often; what is not, is dark after one and a half seconds.
-const BEAT: Duration = Duration::from_millis(500);
+pub(super) const BEAT: Duration = Duration::from_millis(500);
 
 /// What there is to do where nothing can be done yet.
 const NO_MEETING: &str =
@@ -37,19 +38,21 @@ pub(super) async fn outside(
             status.connection = Connection::Left { reason };
         }
     });
-    let screen = IdleScreen::open(setup, status).await;
+    let screen = IdleScreen::open(&setup.call.present, status).await;
     let (mut scan, mut codes) = Scan::new();
     let goes_in = loop {
         tokio::select! {
             () = stop.asked() => break false,
             _ = beat.tick() => {
-                let shield = Shield::from(status.watch().borrow().fault());
+                let shield = status.watch().borrow().outside();
                 pulses.media.beat();
                 pulses.signalling.beat();
-                lamp::renew_outside(setup, status, &shield);
+                let muted = setup.muted.is_muted(MediaKind::Audio);
+                lamp::renew_outside(&mut setup.lamp, status, &shield, muted);
                 status.judged(shield);
                 scan.tick().await;
-                screen.draw(setup, status, scan.is_open());
+                let hint = hint(setup, status, &scan);
+                screen.draw(&mut setup.screen, status, hint);
             }
             Some(code) = codes.recv() => {
                 if scan.is_open() && seen(setup, status, &code) {
@@ -68,9 +71,24 @@ pub(super) async fn outside(
     goes_in
 }
 
+/// What the screen says that there is to do.
+fn hint(setup: &Setup, status: &Publisher, scan: &Scan) -> &'static str {
+    if status.watch().borrow().updating.is_some() {
+        "Meetings begin again when the update is installed. Do not unplug this box."
+    } else if scan.is_open() {
+        "Hold the code of the meeting to the camera."
+    } else {
+        draw::hint(setup)
+    }
+}
+
 /// Carries out `order`; whether the box goes into a meeting now.
 async fn obey(setup: &mut Setup, status: &Publisher, order: Order, scan: &mut Scan) -> bool {
     let origin = order.origin;
+    if matches!(order.command, Command::Update) {
+        update::begin(order, status);
+        return false;
+    }
     let reply = match order.command.clone() {
         Command::Join { to } => match join(setup, status, to) {
             Ok(room) => {
@@ -117,8 +135,10 @@ async fn obey(setup: &mut Setup, status: &Publisher, order: Order, scan: &mut Sc
         | Command::Hold
         | Command::Invitation { .. }
         | Command::Leave
-        | Command::Press => Reply::NotNow(NO_MEETING.to_owned()),
+        | Command::Press
+        | Command::Update => Reply::NotNow(NO_MEETING.to_owned()),
         Command::Mute { what, to } => turn(setup, status, what, to, origin),
+        Command::SetUp(_) => place::is_set_up(),
     };
     if let Reply::Denied(why) = &reply {
         status.happened(&format!("refused {}: {why}", origin.words()));
@@ -152,6 +172,9 @@ fn seen(setup: &mut Setup, status: &Publisher, code: &SeenCode) -> bool {
 
 /// Prepares to enter; gives the room.
 fn join(setup: &mut Setup, status: &Publisher, to: Option<Destination>) -> Result<String, Reply> {
+    if let Some(refused) = update::refusal(status) {
+        return Err(refused);
+    }
     match to {
         Some(to) => {
             if let Some(refused) = place::out_of_reach(setup, &to) {
@@ -172,6 +195,9 @@ fn join(setup: &mut Setup, status: &Publisher, to: Option<Destination>) -> Resul
 
 /// Prepares to enter a meeting that is made here.
 fn start(setup: &mut Setup, status: &Publisher, origin: Origin) -> Result<Reply, Reply> {
+    if let Some(refused) = update::refusal(status) {
+        return Err(refused);
+    }
     let to = place::new(setup)?;
     let room = to.room().to_owned();
     place::go(setup, status, to);

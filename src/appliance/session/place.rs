@@ -67,6 +67,11 @@ pub(super) fn back(setup: &mut Setup, status: &Publisher) {
     });
 }
 
+/// Nobody sets up a box in passing that works.
+pub(super) fn is_set_up() -> Reply {
+    Reply::NotNow("this box is set up already; `roomseal provision` sets it up anew".to_owned())
+}
+
 /// A meeting that nobody has been in, with this box as its host.
 pub(super) fn new(setup: &Setup) -> Result<Destination, Reply> {
     if let TokenSource::Given(token) = &setup.service.tokens {

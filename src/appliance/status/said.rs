@@ -81,19 +81,13 @@ impl Shield {
             reasons: Vec::new(),
         }
     }
-}
 
-impl From<Option<&str>> for Shield {
-    /// In no meeting, with what is broken in the box.
-    fn from(fault: Option<&str>) -> Self {
-        let Some(fault) = fault else {
-            return Self::outside();
-        };
-        let state = roomseal_meeting::Shield::Fault;
+    /// A state of the box itself, with what it rests on.
+    pub(super) fn of(shield: roomseal_meeting::Shield, reason: Option<String>) -> Self {
         Self {
-            state: state.word().to_owned(),
-            text: sentence(state).to_owned(),
-            reasons: vec![fault.to_owned()],
+            state: shield.word().to_owned(),
+            text: sentence(shield).to_owned(),
+            reasons: reason.into_iter().collect(),
         }
     }
 }
@@ -145,7 +139,7 @@ fn sentence(shield: roomseal_meeting::Shield) -> &'static str {
         S::Open => "This meeting is not encrypted end to end.",
         S::Connecting => "Nothing is sent from here until it is decided how.",
         S::SetUp => "This box is not set up yet.",
-        S::Updating => "An update is under way.",
+        S::Updating => "An update is being installed. Do not unplug this box.",
         S::Dark => "Nothing is sent from here, and nothing is played.",
     }
 }

@@ -2,7 +2,8 @@
 //! The status socket: one JSON object per line, both ways, on a Unix socket that only the box's user reaches.
 //!
 //! `{"ask":"status"}` is answered with one line `{"status":{…}}`; `{"ask":"watch"}` with such a line now and after every
-//! change. A wish, as [`Spoken`] writes it, is answered with what came of it: `{"reply":{"done":"…"}}`. What is not understood is answered with `{"error":"…"}`.
+//! change. `{"update":"begin"}` has the box show that it is being updated for as long as the connection stands
+//! ([`Updating`]). A wish, as [`Spoken`] writes it, is answered with what came of it: `{"reply":{"done":"…"}}`. What is not understood is answered with `{"error":"…"}`.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -11,12 +12,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
-use super::Status;
-use crate::control::{self, Control, Origin, Reply, Spoken};
+use super::{Publisher, Status, Update};
+use crate::control::{self, Command, Control, Origin, Reply, Spoken};
 use crate::socket_file;
 use crate::supervise::Stop;
 
@@ -35,11 +35,27 @@ pub enum Question {
     Watch,
 }
 
+/// What somebody says who installs an update.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "update", deny_unknown_fields)]
+pub enum Updating {
+    /// It is to begin.
+    Begin {},
+    /// It goes on.
+    Goes(Update),
+    /// It has ended.
+    Ended {
+        /// What came of it.
+        text: String,
+    },
+}
+
 /// All that may stand on a line.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Asking {
     Question(Question),
+    Updating(Updating),
     Wish(Spoken),
 }
 
@@ -98,7 +114,7 @@ impl Socket {
     /// When the socket fails.
     pub async fn serve(
         self,
-        status: watch::Receiver<Status>,
+        publisher: Publisher,
         control: Control,
         stop: Stop,
     ) -> anyhow::Result<()> {
@@ -110,7 +126,7 @@ impl Socket {
                 accepted = self.listener.accept() => {
                     let (stream, _) = accepted?;
                     if views.len() < MOST_VIEWS {
-                        views.spawn(answer(stream, status.clone(), control.clone()));
+                        views.spawn(answer(stream, publisher.clone(), control.clone()));
                     }
                 }
             }
@@ -126,14 +142,13 @@ impl Drop for Socket {
 }
 
 /// One view; an error means that it went away, which is its right.
-async fn answer(
-    mut stream: UnixStream,
-    mut status: watch::Receiver<Status>,
-    control: Control,
-) -> io::Result<()> {
+async fn answer(mut stream: UnixStream, publisher: Publisher, control: Control) -> io::Result<()> {
     if !is_ours(&stream) {
         return Ok(());
     }
+    let mut status = publisher.watch();
+    // Ends with the connection, however that ends.
+    let mut shown = None;
     let (reader, mut writer) = stream.split();
     let mut lines = SecretLines::new(reader);
     while let Some(line) = lines.next().await? {
@@ -151,6 +166,11 @@ async fn answer(
                     return Ok(());
                 }
             },
+            Ok(Asking::Updating(updating)) => {
+                let answer = shown_update(updating, &mut shown, &publisher, &control).await;
+                write(&mut writer, &answer).await?;
+                continue;
+            }
             Ok(Asking::Wish(wish)) => wish,
             Err(_) => {
                 let reason = r#"not understood; ask {"ask":"status"} or {"ask":"watch"}, or give an order like {"do":"mute","to":"on"}"#;
@@ -169,6 +189,50 @@ async fn answer(
         write(&mut writer, &answer).await?;
     }
     Ok(())
+}
+
+/// The update that one connection has the box show.
+struct ShownUpdate(Publisher);
+
+impl Drop for ShownUpdate {
+    fn drop(&mut self) {
+        self.0.updated();
+    }
+}
+
+/// Has the box show an update for as long as `shown` is kept.
+async fn shown_update(
+    updating: Updating,
+    shown: &mut Option<ShownUpdate>,
+    publisher: &Publisher,
+    control: &Control,
+) -> Answer {
+    let done = |text: &str| Answer::Reply(Reply::Done(text.to_owned()));
+    match (updating, shown.take()) {
+        (Updating::Begin {}, None) => {
+            let reply = control.order(Origin::CommandLine, Command::Update).await;
+            if matches!(reply, Reply::Done(_)) {
+                *shown = Some(ShownUpdate(publisher.clone()));
+            }
+            Answer::Reply(reply)
+        }
+        (Updating::Goes(update), Some(held)) => {
+            *shown = Some(held);
+            publisher.update(|status| status.updating = Some(update));
+            done("shown")
+        }
+        (Updating::Ended { text }, Some(_held)) => {
+            publisher.happened(&text);
+            done("noted")
+        }
+        (Updating::Begin {}, held @ Some(_)) => {
+            *shown = held;
+            Answer::Error("this update has begun already".to_owned())
+        }
+        (Updating::Goes(_) | Updating::Ended { .. }, None) => {
+            Answer::Error(r#"no update has begun here; say {"update":"begin"}"#.to_owned())
+        }
+    }
 }
 
 /// The socket's mode says the same; a directory that is shared by mistake does not change who may command.
@@ -261,6 +325,23 @@ impl Asked {
         Ok(Self(BufReader::new(stream).lines()))
     }
 
+    /// Says more on the same connection, about an update that began on it.
+    ///
+    /// # Errors
+    /// When the daemon is gone.
+    pub async fn tell(&mut self, update: &Updating) -> io::Result<()> {
+        let line = control::line(update)?;
+        self.0.get_mut().get_mut().write_all(&line).await
+    }
+
+    /// Begins an update at the daemon behind `path`, which lasts as long as this.
+    ///
+    /// # Errors
+    /// When no daemon is there.
+    pub async fn update(path: &Path) -> io::Result<Self> {
+        Self::say(path, &Updating::Begin {}).await
+    }
+
     /// The next answer; `None` when the daemon closed.
     ///
     /// # Errors
@@ -284,7 +365,7 @@ mod tests {
         let mut supervisor = Supervisor::new();
         let socket = Socket::bind(path).unwrap();
         let (control, mut orders) = control::channel();
-        let serving = socket.serve(publisher.watch(), control, supervisor.stop());
+        let serving = socket.serve(publisher.clone(), control, supervisor.stop());
         supervisor.task("status", serving);
         tokio::spawn(async move {
             while let Some(order) = orders.next().await {

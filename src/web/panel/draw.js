@@ -39,8 +39,9 @@ export function drawState(state) {
   drawLamp(state.lamp);
   write('box-name', state.name);
   write('room', state.room);
-  write('service', `on ${state.service}`);
-  write('connection', state['insecure-lan'] ? `${state['connection-text']}, line NOT PROTECTED` : state['connection-text']);
+  write('service', state.service && `on ${state.service}`);
+  const where = state['awaits-set-up'] ? 'not set up yet' : state['connection-text'];
+  write('connection', state['insecure-lan'] ? `${where}, line NOT PROTECTED` : where);
   part('connection', HTMLElement).dataset.where = state.connection;
   once('roster', [state.participants.map(({ tracks, ...who }) => [who, tracks.map(visible)]), state.connection], () =>
     drawRoster(state));
@@ -60,7 +61,7 @@ export function drawState(state) {
     }));
   });
   write('elsewhere', elsewhere(state));
-  write('about', `${state.identity} · Roomseal ${state.version}${state.recording ? ' · recording the others' : ''}`);
+  write('about', [state.identity, `Roomseal ${state.version}`, state.recording && 'recording the others'].filter(Boolean).join(' · '));
 }
 
 /** Where the page is for other devices, and what they compare. @param {State} state */

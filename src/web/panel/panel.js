@@ -9,6 +9,7 @@ import { drawInvitation } from './invitation.js';
 import { drawMeetings, meetings } from './meetings.js';
 import { label, part, write } from './page.js';
 import { drawPairing, drawStranger, minded } from './pairing.js';
+import { drawSetUp } from './setup.js';
 import { drawSure } from './sure.js';
 import { SILENT, encryptOffer, keyLabel, said } from './words.js';
 
@@ -89,6 +90,7 @@ function drawButtons() {
   drawMeetings(state);
   drawHost(state);
   drawSure(state);
+  drawSetUp(state);
   const offer = encryptOffer(state);
   buttons.encrypt.hidden = offer.button === '';
   if (offer.button) label(buttons.encrypt, offer.button);

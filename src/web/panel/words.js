@@ -19,9 +19,9 @@
  *   'asks': {what: 'passphrase' | 'link' | 'link-or-passphrase' | 'key', text: string} | null, 'key-model': string,
  *   'sending': string, 'local-tracks': LocalTrack[], 'participants': Participant[], 'chat': ChatLine[],
  *   'troubles': {about: string, text: string}[], 'happenings': {at: number, text: string}[], 'recording': boolean,
- *   'pairing-code': string | null, 'network-page': {address: string, certificate: string} | null,
+ *   'awaits-set-up': boolean, 'pairing-code': string | null, 'network-page': {address: string, certificate: string} | null,
  * }} State
- * @typedef {{done: string} | {denied: string} | {'not-now': string}} Reply
+ * @typedef {{done: string} | {denied: string} | {'not-now': string} | {wrong: {field: string, text: string}[]}} Reply
  * @typedef {{rows: string[], address: string}} Drawn
  * @typedef {{name: string, sign: string}} Look
  * @typedef {{sign: string, word: string, reason: string, tone: 'good' | 'bad' | 'calm'}} Mark
@@ -178,5 +178,6 @@ export function called(participant) {
 export function said(reply) {
   if ('done' in reply) return { text: reply.done, good: true };
   if ('denied' in reply) return { text: `Refused: ${reply.denied}`, good: false };
+  if ('wrong' in reply) return { text: reply.wrong.map(({ text }) => text).join(' '), good: false };
   return { text: reply['not-now'], good: false };
 }

@@ -21,7 +21,7 @@ async fn told(reply: Reply, arguments: &[&str], input: &str) -> (Ran, Vec<String
     let socket = Socket::bind(&place.path().join("status.sock")).unwrap();
     running.task(
         "status",
-        socket.serve(publisher.watch(), control, running.stop()),
+        socket.serve(publisher.clone(), control, running.stop()),
     );
     let heard = Arc::new(Mutex::new(Vec::new()));
     let hearing = Arc::clone(&heard);

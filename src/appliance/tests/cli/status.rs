@@ -35,7 +35,7 @@ async fn a_running_box_answers_people_and_programs() {
     let mut supervisor = Supervisor::new();
     let socket = Socket::bind(&place.path().join("status.sock")).unwrap();
     let (control, _orders) = control::channel();
-    let serving = socket.serve(publisher.watch(), control, supervisor.stop());
+    let serving = socket.serve(publisher.clone(), control, supervisor.stop());
     supervisor.task("status", serving);
 
     let place = std::sync::Arc::new(place);
