@@ -26,6 +26,7 @@ pub mod network;
 pub mod places;
 pub mod process;
 pub mod proxy;
+pub mod rauc;
 pub mod relay;
 pub mod sdk;
 pub mod toggle;

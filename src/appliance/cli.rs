@@ -18,6 +18,7 @@ mod run;
 mod running;
 mod selftest;
 mod status;
+mod update;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -45,6 +46,7 @@ pub use run::RunArgs;
 pub use running::RunningBox;
 pub use selftest::SelftestArgs;
 pub use status::StatusArgs;
+pub use update::UpdateArgs;
 
 /// End-to-end encrypted meeting box.
 #[derive(Debug, Parser)]
@@ -116,6 +118,8 @@ pub enum Command {
     Start(StartArgs),
     /// Show the state of the running box
     Status(StatusArgs),
+    /// Install an update, and have the running box show that
+    Update(UpdateArgs),
 }
 
 /// A meeting to be entered: checked, not started.

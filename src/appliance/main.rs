@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Command::Selftest(args) => args.run(),
         Command::Start(args) => args.run(),
         Command::Status(args) => args.run(),
+        Command::Update(args) => args.run(),
     });
     leave(code)
 }

@@ -42,6 +42,7 @@ mod set_up;
 mod stranger;
 mod terminal;
 mod toggle;
+mod update;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
