@@ -14,6 +14,7 @@ mod new_host;
 mod new_meeting;
 mod order;
 mod page_password;
+mod provision;
 mod run;
 mod running;
 mod selftest;
@@ -42,6 +43,7 @@ pub use order::{
     ChatArgs, E2eeArgs, EndArgs, JoinArgs, KeyArgs, LeaveArgs, LinkArgs, MuteArgs, StartArgs,
 };
 pub use page_password::PagePasswordArgs;
+pub use provision::ProvisionArgs;
 pub use run::RunArgs;
 pub use running::RunningBox;
 pub use selftest::SelftestArgs;
@@ -110,6 +112,8 @@ pub enum Command {
     NewMeeting(NewMeetingArgs),
     /// Write the password of the page on the network, as a hash, to a file
     PagePassword(PagePasswordArgs),
+    /// Take over what somebody wrote on the boot partition
+    Provision(ProvisionArgs),
     /// Be the box: join the meeting and stay in it
     Run(Box<RunArgs>),
     /// Test a part of this machine and print a report

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Command::NewHost(args) => args.run(),
         Command::NewMeeting(args) => args.run(),
         Command::PagePassword(args) => args.run(),
+        Command::Provision(args) => args.run(),
         Command::Run(args) => meet(args.prepare()),
         Command::Selftest(args) => args.run(),
         Command::Start(args) => args.run(),

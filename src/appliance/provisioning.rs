@@ -5,9 +5,11 @@
 //! the box is started with it.
 
 mod answers;
+mod file;
 mod folder;
 
 pub use answers::Answers;
+pub use file::{BringError, Brought, SAMPLE, bring, replace};
 pub use folder::{Folder, KeepError};
 
 /// A field of the answers, and what is wrong with it.

@@ -9,5 +9,6 @@ mod lamp;
 mod microphone;
 mod order;
 mod program;
+mod provision;
 mod run;
 mod status;
