@@ -12,3 +12,4 @@ mod program;
 mod provision;
 mod run;
 mod status;
+mod units;
