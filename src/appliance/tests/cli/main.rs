@@ -2,6 +2,7 @@
 //! The program as people run it: what goes in, what comes out, what it ends with.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod boards;
 mod config;
 mod frame;
 mod hub;
