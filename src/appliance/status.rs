@@ -465,6 +465,27 @@ mod tests {
     }
 
     #[test]
+    fn a_box_in_no_meeting_says_what_it_is_busy_with_and_is_never_green() {
+        let mut status = Status::default();
+        assert_eq!(status.outside().state, "dark");
+        status.updating = Some(Update {
+            percent: 40,
+            text: "Verifying signature".to_owned(),
+        });
+        let shield = status.outside();
+        assert_eq!(shield.state, "updating");
+        assert_eq!(shield.reasons, ["40 %: Verifying signature"]);
+        status.awaits_set_up = true;
+        assert_eq!(status.outside().state, "set-up");
+        status.troubles.push(Trouble {
+            about: "button".to_owned(),
+            text: "stuck".to_owned(),
+            fault: true,
+        });
+        assert_eq!(status.outside().state, "fault");
+    }
+
+    #[test]
     fn only_the_last_happenings_are_kept() {
         let publisher = Publisher::new(Status::default());
         for number in 0..100 {

@@ -174,9 +174,8 @@ pub fn replace(file: &Path, text: &str) -> io::Result<()> {
 }
 
 /// The secrets that may stand in a provisioning file.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
-#[derive(Default)]
 struct Inline {
     service: Service,
     e2ee: E2ee,
