@@ -108,7 +108,7 @@ fn a_box_that_nobody_set_up_is_set_up_from_a_telephone_and_goes_on_by_itself() {
     browser.key("Enter");
     browser.see("#set-up-url-wrong", "wss://", SOON);
     assert!(!browser.shows("#set-up-name[aria-invalid]"));
-    let complaint = browser.picture("set-up-wrong-phone");
+    let complaint = browser.picture("set-up-wrong-phone-dark");
     println!("{}", complaint.display());
     let kept = files(&folder.path().join("state"));
     assert!(kept.iter().all(|(name, _)| name == "page.pem"), "{kept:?}");
