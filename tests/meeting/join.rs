@@ -61,6 +61,18 @@ fn other(of: &Appliance) -> String {
     })
 }
 
+const SCREEN: &str = "(() => {
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [640, 360];
+    const pen = canvas.getContext('2d');
+    let turn = 0;
+    setInterval(() => {
+        pen.fillStyle = `hsl(${turn += 20} 80% 50%)`;
+        pen.fillRect(0, 0, 640, 360);
+    }, 66);
+    navigator.mediaDevices.getDisplayMedia = async () => canvas.captureStream(15);
+})()";
+
 const BOX_CAMERA: &str = "#people [data-identity=\"box\"] [data-source=\"camera\"]";
 const BOX_MICROPHONE: &str = "#people [data-identity=\"box\"] [data-source=\"microphone\"]";
 const OWN_CAMERA: &str = "#own [data-source=\"camera\"]";
@@ -71,6 +83,17 @@ fn a_person_with_a_browser_joins_by_link_and_a_press_at_the_box_turns_both_shiel
     let _turn = one_at_a_time();
     let server = Server::hub();
     meets_a_box(&server, |link| server.page_of(link));
+}
+
+#[test]
+fn the_page_is_small_enough_for_a_slow_network() {
+    let parts = std::fs::read_dir(roomseal_tests::places::provided("web")).unwrap();
+    let packed = parts
+        .map(|part| part.unwrap())
+        .filter(|part| part.path().extension().is_some_and(|it| it == "gz"));
+    let bytes: u64 = packed.map(|part| part.metadata().unwrap().len()).sum();
+    println!("all of the page: {bytes} bytes");
+    assert!((100_000..800_000).contains(&bytes), "{bytes}");
 }
 
 #[test]
@@ -109,6 +132,11 @@ fn meets_a_box(server: &Server, page_of: impl Fn(&str) -> String) {
     let joined = Instant::now();
     browser.key("Enter");
     shows(&mut browser, "open");
+    grows(&mut browser, "first picture", 1, pictures);
+    println!(
+        "the first picture is there {} ms after the press",
+        joined.elapsed().as_millis()
+    );
     wait_for_shield(&host, joined, "open");
     grows(&mut browser, "clear pictures", 25, pictures);
     let page = other(&host);
@@ -272,5 +300,74 @@ fn a_page_with_another_key_is_told_so_and_neither_plays_nor_is_played() {
     assert_eq!(count(&mut browser, OWN_CAMERA, "sealed"), 0);
     assert_eq!(count(&mut browser, OWN_CAMERA, "clear"), 0);
     assert!(count(&mut browser, OWN_CAMERA, "dropped") > 0);
+    browser.close();
+}
+
+#[test]
+fn a_page_asks_for_the_passphrase_shares_a_screen_leaves_and_comes_back() {
+    let _turn = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let clip = talking_clip(folder.path());
+    let server = Server::hub();
+    let links = folder.path().join("meeting");
+    let (host_link, guest_link) = new_meeting(&links, "words", &["--passphrase"]);
+    let words = links.join("passphrase");
+    // So that it may write the metadata: who has no key yet knows at once that there is a policy.
+    let host = start("run", "box", &host_link)
+        .api_key(&server)
+        .playing(&clip)
+        .with(["--passphrase-file", words.to_str().unwrap()])
+        .join(&server, "words");
+    let link = std::fs::read_to_string(guest_link).unwrap();
+    let mut browser = Browser::start();
+    browser.open(&server.page_of(&link), Window::Desktop, "light");
+    browser.see("#room", "words", SOON);
+    browser.tab_to("name");
+    browser.write("Petra");
+    browser.key("Enter");
+    shows(&mut browser, "wrong-key");
+    assert_eq!(pictures(&mut browser), 0);
+    for (typed, answer) in [("short", "12"), ("six words that are not it", "")] {
+        browser.tab_to("passphrase");
+        browser.write(typed);
+        browser.key("Enter");
+        browser.see("#trouble, #asks", answer, SOON);
+        shows(&mut browser, "wrong-key");
+    }
+    browser.tab_to("passphrase");
+    browser.write(std::fs::read_to_string(&words).unwrap().trim());
+    let typed = Instant::now();
+    browser.key("Enter");
+    shows(&mut browser, "sealed");
+    wait_for_shield(&host, typed, "sealed");
+    grows(&mut browser, "sealed pictures", 25, pictures);
+    assert!(!browser.shows("#asks:not([hidden])"));
+
+    // This browser has no screen; what it would show stands on a canvas.
+    browser.run(SCREEN);
+    browser.tab_to("screen");
+    browser.key("Enter");
+    host.wait_for_track("shared screen", &other(&host), "screen", SOON, |track| {
+        track.verification == "verified"
+    });
+    browser.see("#screen[aria-pressed=true]", "", SOON);
+    browser.key("Enter");
+    browser.see("#screen[aria-pressed=false]", "", SOON);
+
+    browser.tab_to("leave");
+    browser.key("Enter");
+    browser.see("#preview", "", SOON);
+    assert!(!browser.shows("#meeting:not([hidden])"));
+    let left = Instant::now();
+    wait_for_shield(&host, left, "waiting");
+    browser.tab_to("join");
+    browser.key("Enter");
+    shows(&mut browser, "sealed");
+    grows(
+        &mut browser,
+        "sealed pictures after coming back",
+        25,
+        pictures,
+    );
     browser.close();
 }
