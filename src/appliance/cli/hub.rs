@@ -51,7 +51,7 @@ pub struct HubArgs {
     /// Folder for accounts (mode 0700, made if it is not there); without, they end with the process
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Where browsers find the hub through its proxy, as in https://meet.example.org [default: on this machine only]
+    /// Where browsers find the hub through its proxy, such as `https://meet.example.org` [default: on this machine only]
     #[arg(long, value_name = "URL")]
     origin: Option<String>,
     /// Rooms at a time

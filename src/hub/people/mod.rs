@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The people of a hub: their accounts, how they sign in, and what happened.
 //!
-//! Rules are here; what they are kept in is in [`store`], and how they are asked for over HTTP in [`crate::api`].
+//! Rules are here; what they are kept in is in `store`, and how they are asked for over HTTP in the hub's `api`.
 
 pub(crate) mod account;
 pub(crate) mod audit;
