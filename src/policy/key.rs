@@ -153,10 +153,9 @@ impl PublicKey {
 
     fn read(text: &str) -> Option<Self> {
         let point: [u8; Self::LEN] = base64url::decode_array(text).ok()?;
-        // 33 bytes leave no other form than the compressed one.
-        VerifyingKey::from_sec1_bytes(&point)
-            .ok()
-            .map(|key| Self { point, key })
+        let key = Self::of(VerifyingKey::from_sec1_bytes(&point).ok()?);
+        // The compact form of a point has 33 bytes too: one key would have two texts, and two hashes.
+        (key.point == point).then_some(key)
     }
 }
 

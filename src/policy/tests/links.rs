@@ -3,8 +3,9 @@
 
 use proptest::prelude::*;
 use roomseal_policy::{
-    Chain, E2ee, Field, HostGrant, KeySeed, Link, LinkError, LinkSecret, Origin, OriginError,
-    Refusal, RoomCode, RoomName, RoomNameError, SecretSource, ServiceCertificateHash,
+    Chain, E2ee, Field, HostGrant, KeySeed, Link, LinkError, LinkSecret, MeetingKey, Origin,
+    OriginError, PublicKey, Refusal, RoomCode, RoomName, RoomNameError, SecretSource,
+    ServiceCertificateHash,
 };
 use zeroize::Zeroizing;
 
@@ -328,4 +329,19 @@ fn zero_and_the_order_of_the_group_are_no_keys() {
     seed[31] -= 1;
     assert!(KeySeed::new(Zeroizing::new(seed)).is_ok());
     assert!(KeySeed::new(Zeroizing::new([0; 32])).is_err());
+}
+
+#[test]
+fn of_every_key_there_is_one_text() {
+    let read = |point: &[u8]| {
+        let text = crate::forge::base64url(point);
+        serde_json::from_value::<PublicKey>(text.into()).is_ok()
+    };
+    for n in 1..16 {
+        let mut point = *MeetingKey::from_seed(&seed(n)).public().as_bytes();
+        assert!(read(&point), "seed {n}");
+        // SEC 1 writes a point that is known by its x alone with this tag, in as many bytes.
+        point[0] = 5;
+        assert!(!read(&point), "seed {n}");
+    }
 }
