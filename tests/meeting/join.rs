@@ -304,11 +304,11 @@ fn a_page_with_another_key_is_told_so_and_neither_plays_nor_is_played() {
 }
 
 #[test]
-fn a_page_asks_for_the_passphrase_shares_a_screen_leaves_and_comes_back() {
+fn a_page_asks_for_the_passphrase_comes_back_after_leaving_and_after_the_hub_was_killed() {
     let _turn = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let clip = talking_clip(folder.path());
-    let server = Server::hub();
+    let mut server = Server::hub();
     let links = folder.path().join("meeting");
     let (host_link, guest_link) = new_meeting(&links, "words", &["--passphrase"]);
     let words = links.join("passphrase");
@@ -369,5 +369,30 @@ fn a_page_asks_for_the_passphrase_shares_a_screen_leaves_and_comes_back() {
         25,
         pictures,
     );
+
+    // Nobody has to press anything here, or at the box.
+    let clear = count(&mut browser, OWN_CAMERA, "clear");
+    let killed = Instant::now();
+    server.restart();
+    shows(&mut browser, "connecting");
+    host.wait_since(killed, "box that is on its way back", SOON, |status| {
+        (status.shield.state == "connecting").then_some(())
+    });
+    let gone = Instant::now();
+    host.wait_since(gone, "box that is back", SOON, |status| {
+        (status.shield.state == "sealed").then_some(())
+    });
+    shows(&mut browser, "sealed");
+    println!(
+        "both are back {} ms after the hub was killed",
+        killed.elapsed().as_millis()
+    );
+    grows(
+        &mut browser,
+        "sealed pictures after the hub was killed",
+        25,
+        pictures,
+    );
+    assert_eq!(count(&mut browser, OWN_CAMERA, "clear"), clear);
     browser.close();
 }

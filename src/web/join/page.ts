@@ -5,7 +5,7 @@
 import { DisconnectReason, LogLevel, type Participant, Room, RoomEvent, setLogLevel } from './livekit-client.mjs';
 import { controls } from './controls.js';
 import { Door } from './door.js';
-import { Sealing, TOPIC } from './sealing.js';
+import { Sealing } from './sealing.js';
 import { Tiles } from './tiles.js';
 import type { FromWorker, Todo, Told, ToWorker, View } from './told.js';
 import { element, show } from './views.js';
@@ -63,19 +63,13 @@ function act(todo: Todo) {
       tiles.stop(todo.sid);
       break;
     case 'say':
-      say(todo.to, todo.text);
+      sealing.channel.say(todo.to, todo.text).catch((error) => console.warn('the others are not told', error));
       break;
     // A page has no right to put people out or to write metadata; the others hear the chain from data messages.
     case 'remove':
     case 'write-metadata':
       break;
   }
-}
-
-function say(to: string[], text: string) {
-  const options = { reliable: true, topic: TOPIC, ...(to.length > 0 ? { destinationIdentities: to } : {}) };
-  room.localParticipant.publishData(new TextEncoder().encode(text), options)
-    .catch((error) => console.warn('the others are not told', error));
 }
 
 /** Back before the meeting, with camera and microphone as they were given back. */

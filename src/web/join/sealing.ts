@@ -6,12 +6,8 @@ import {
   type BaseE2EEManager, type LocalTrack, type LocalTrackPublication, type Participant, ParticipantEvent, ParticipantKind,
   type RemoteTrack, type RemoteTrackPublication, type Room, RoomEvent, Track as LiveKitTrack, type TrackPublication,
 } from './livekit-client.mjs';
+import { Channel, type Engine, TOPIC } from './channel.js';
 import type { Kind, Pipe, Source, Told, ToWorker, Track, Who } from './told.js';
-
-/** The topic of the meeting's own messages, which authenticate themselves. */
-export const TOPIC = 'roomseal';
-
-type Engine = Parameters<BaseE2EEManager['setupEngine']>[0];
 
 interface DataPacket {
   participantIdentity: string;
@@ -61,6 +57,8 @@ function who(participant: Participant, present = true): Who {
 /** What the client takes for its E2EE manager. */
 export class Sealing implements BaseE2EEManager {
   readonly isEnabled = true;
+  /** The way out for what is said. */
+  readonly channel = new Channel();
   readonly #worker: Worker;
   #room: Room | undefined;
   /** The session was begun anew, and is not in the room yet. */
@@ -112,6 +110,7 @@ export class Sealing implements BaseE2EEManager {
   }
 
   setupEngine(engine: Engine): void {
+    if (this.#room !== undefined) this.channel.setup(this.#room, engine);
     // From the engine and not from the room, which drops the name of whom the service does not list.
     const hear = ({ participantIdentity: from, value }: DataPacket) => {
       if (value.case !== 'user' || value.value?.topic !== TOPIC || from === '') return;
@@ -147,6 +146,7 @@ export class Sealing implements BaseE2EEManager {
     const room = this.#room;
     if (room === undefined) return;
     this.#away = false;
+    this.channel.arrive();
     const others = [...room.remoteParticipants.values()];
     this.#tell({
       t: 'joined',
@@ -164,6 +164,7 @@ export class Sealing implements BaseE2EEManager {
 
   #leave() {
     this.#away = true;
+    this.channel.leave();
     this.#tell({ t: 'left' });
   }
 
