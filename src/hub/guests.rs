@@ -2,7 +2,7 @@
 //! How many connections each address holds, so that nobody takes all of them.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Connections that one address may hold at a time: an office behind one address is the most there is.
@@ -22,6 +22,7 @@ pub(crate) struct Guest {
 impl Guests {
     /// Counts a connection in; `None` when the address has as many as it may.
     pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Guest> {
+        let address = network(address);
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = held.entry(address).or_default();
         if *count >= MOST_OF_ONE {
@@ -48,6 +49,17 @@ impl Drop for Guest {
     }
 }
 
+/// Whom an address belongs to: with IPv6, everybody has 2^64 of them.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let bits = address.to_bits() & !u128::from(u64::MAX);
+            Ipv6Addr::from_bits(bits).into()
+        }
+        IpAddr::V4(address) => address.into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -67,5 +79,13 @@ mod tests {
         assert!(guests.admit(greedy.into()).is_some());
         held.clear();
         assert!(guests.0.lock().expect("nobody panicked").is_empty());
+    }
+
+    #[test]
+    fn addresses_of_one_network_are_one_guest() {
+        let of = |text: &str| network(text.parse().expect("an address"));
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
     }
 }

@@ -2,38 +2,28 @@
 //! `POST /api/meetings/ROOM/join`: a browser with the page asks for its way into a meeting.
 //!
 //! What it gets lets one participant under a name of the hub's making into one room, to send and receive, for a few
-//! minutes. Nothing in it is secret for the meeting's members: what they seal stays sealed for who has no link.
+//! minutes. Who is signed in comes in as somebody with an account, everybody else as a guest; whether guests may come in
+//! while end-to-end encryption is on, an admin chose.
 
-use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::str::FromStr as _;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::{Body, Bytes};
-use hyper::header::{self, HeaderMap, HeaderValue};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{self, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode};
 use roomseal_policy::RoomName;
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
 
+use crate::api::Problem;
+use crate::entry::{self, GUEST, Person, VALID};
+use crate::guests::network;
+use crate::hosts::{self, Unfit};
 use crate::meeting::Building;
-use crate::pages;
-use crate::token::Admission;
-
-/// How long after its making a token lets somebody in; who is in gets new ones to come back with.
-const VALID: Duration = Duration::from_secs(5 * 60);
-
-/// The longest name that somebody may give, in characters.
-const LONGEST_NAME: usize = 64;
-
-/// The longest request, in bytes.
-const LONGEST: usize = 4096;
-
-/// How long a request may take to arrive.
-const READING: Duration = Duration::from_secs(10);
+use crate::{api, pages};
 
 /// So many may come from one address at once: an office behind one address has a meeting at the full hour.
 const AT_ONCE: u32 = 30;
@@ -51,21 +41,15 @@ pub(crate) fn room_of(path: &str) -> Option<&str> {
 }
 
 /// Answers a request to join `room` that came from `address`.
-pub(crate) async fn answer<B>(
-    request: Request<B>,
+pub(crate) async fn answer(
+    request: Request<Incoming>,
     room: &str,
     address: IpAddr,
     building: &Building,
-) -> Response<Full<Bytes>>
-where
-    B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
-{
+) -> Response<Full<Bytes>> {
     match let_in(request, room, address, building).await {
-        Ok(entry) => {
-            let body = serde_json::to_vec(&entry).expect("strings and numbers always serialize");
-            respond(StatusCode::OK, "application/json", body)
-        }
-        Err(problem) => problem.into(),
+        Ok(entry) => api::respond(StatusCode::OK, &entry),
+        Err(problem) => problem.into_response(),
     }
 }
 
@@ -97,17 +81,6 @@ impl Joins {
     }
 }
 
-/// What one line gives to one customer: a whole network of IPv6, of which it may choose any address.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(long) => match long.to_ipv4_mapped() {
-            Some(short) => short.into(),
-            None => Ipv6Addr::from(u128::from(long) & !u128::from(u64::MAX)).into(),
-        },
-    }
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wish {
@@ -128,135 +101,62 @@ struct Entry {
     valid: u64,
 }
 
-async fn let_in<B>(
-    request: Request<B>,
+async fn let_in(
+    request: Request<Incoming>,
     room: &str,
     address: IpAddr,
     building: &Building,
-) -> Result<Entry, Problem>
-where
-    B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
-{
+) -> Result<Entry, Problem> {
     if request.method() != Method::POST {
-        return Err(Problem::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "send a POST with a name",
-        ));
+        return Err(Problem::method("POST"));
     }
     let url = place(request.headers())?;
     building
         .joins
         .take(address, Instant::now())
-        .map_err(Problem::later)?;
+        .map_err(too_often)?;
     let room = RoomName::from_str(room)
-        .map_err(|error| Problem::new(StatusCode::NOT_FOUND, error.to_string()))?;
-    // Forms of other pages can send text, but not this.
-    let json = |value: &HeaderValue| {
-        let kind = value.to_str().unwrap_or_default();
-        kind.split(';').next().map(str::trim) == Some("application/json")
+        .map_err(|error| Problem::new(StatusCode::NOT_FOUND, "no-room", error.to_string()))?;
+    let account = building.api.account(request.headers()).await?;
+    let wish: Wish = api::read(request).await?;
+    let name = entry::called(&wish.name)
+        .map_err(|what| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", what))?;
+    let identity = match account {
+        // With several browsers, each is one participant.
+        Some(account) => entry::drawn(&format!("account-{}-", account.id.as_str())),
+        None if hosts::keeps_guests_out(building, room.as_str()).await? => {
+            let what = Unfit::Guest.to_string();
+            return Err(Problem::new(StatusCode::UNAUTHORIZED, "sign-in", what));
+        }
+        None => entry::drawn(GUEST),
     };
-    if !request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(json)
-    {
-        return Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "send application/json",
-        ));
-    }
-    let body = timeout(
-        READING,
-        Limited::new(request.into_body(), LONGEST).collect(),
-    )
-    .await;
-    let body = body.ok().and_then(Result::ok).ok_or_else(|| {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            format!("the request did not arrive whole, or is longer than {LONGEST} bytes"),
-        )
-    })?;
-    let wish: Wish = serde_json::from_slice(&body.to_bytes()).map_err(|error| {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            format!("send {{\"name\": \"…\"}}: {error}"),
-        )
-    })?;
-    let name = called(&wish.name)?;
-    let admission = guest(building, &room, name)?;
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let token = building
-        .keys
-        .issue(&admission, now, VALID)
-        .ok_or_else(Problem::no_key)?;
-    tracing::info!(room = %room, identity = admission.identity, "a browser is let in");
+    let person = Person {
+        room: room.as_str(),
+        identity,
+        name,
+        is_host: false,
+    };
+    let token = person.token(&building.keys).ok_or_else(Problem::no_key)?;
+    tracing::info!(room = %room, identity = person.identity, "a browser is let in");
     Ok(Entry {
         url,
         token,
-        identity: admission.identity,
+        identity: person.identity,
         valid: VALID.as_secs(),
     })
 }
 
-/// What a guest may do, who may be anybody that has the name of the room: send and receive, and nothing to others.
-fn guest(building: &Building, room: &RoomName, name: String) -> Result<Admission, Problem> {
-    let mut random = [0; 12];
-    getrandom::fill(&mut random).map_err(|_| {
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "this machine has no random numbers yet; try again in a minute",
-        )
-    })?;
-    Ok(Admission {
-        api_key: building
-            .keys
-            .first()
-            .ok_or_else(Problem::no_key)?
-            .to_owned(),
-        // Nobody chooses it, so nobody takes another's place.
-        identity: format!("guest-{}", Base64UrlUnpadded::encode_string(&random)),
-        name,
-        metadata: String::new(),
-        attributes: BTreeMap::new(),
-        kind: String::new(),
-        room: room.as_str().to_owned(),
-        can_publish: true,
-        can_publish_sources: ["camera", "microphone", "screen_share", "screen_share_audio"]
-            .map(str::to_owned)
-            .to_vec(),
-        can_publish_data: true,
-        can_subscribe: true,
-        can_update_own_metadata: false,
-        room_admin: false,
-        hidden: false,
-        recorder: false,
-        agent: false,
-    })
-}
-
-/// A name that does not look like something else to others.
-fn called(name: &str) -> Result<String, Problem> {
-    let name = name.trim();
-    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let what = match name.chars().count() {
-        0 => "is empty",
-        length if length > LONGEST_NAME => "is longer than 64 characters",
-        _ if name.chars().any(|c| c.is_control() || turns(c)) => "has characters that do not show",
-        _ => return Ok(name.to_owned()),
-    };
-    let what = format!("the name {what}; choose another");
-    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, what))
+fn too_often(wait: Duration) -> Problem {
+    let seconds = wait.as_secs() + 1;
+    let what = format!("too many join from your address at once; try again in {seconds} s");
+    Problem::wait("too-many", what, seconds)
 }
 
 /// Where who asks connects to: where they asked. Pages of other places may not ask in somebody's browser.
 fn place(headers: &HeaderMap) -> Result<String, Problem> {
     let host = pages::host(headers).ok_or_else(|| {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "the request does not say which host it is for",
-        )
+        let what = "the request does not say which host it is for; send the header Host";
+        Problem::new(StatusCode::BAD_REQUEST, "no-host", what)
     })?;
     let Some(origin) = headers.get(header::ORIGIN) else {
         // No browser.
@@ -267,94 +167,16 @@ fn place(headers: &HeaderMap) -> Result<String, Problem> {
         Some(("http", from)) if from == host => "ws",
         Some(("https", from)) if from == host => "wss",
         _ => {
-            return Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "only the page of this hub joins its meetings",
-            ));
+            let what = "only the page of this hub joins its meetings";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "other-site", what));
         }
     };
     Ok(format!("{scheme}://{host}"))
 }
 
-/// Why something is not done, as RFC 9457 says it.
-#[derive(Debug)]
-struct Problem {
-    status: StatusCode,
-    detail: String,
-    wait: Option<Duration>,
-}
-
-impl Problem {
-    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self {
-            status,
-            detail: detail.into(),
-            wait: None,
-        }
-    }
-
-    fn no_key() -> Self {
-        let detail = "this hub has no key to make tokens with: start it with --api-key";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
-    }
-
-    fn later(wait: Duration) -> Self {
-        let seconds = wait.as_secs() + 1;
-        Self {
-            wait: Some(Duration::from_secs(seconds)),
-            ..Self::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                format!("too many join from your address at once; try again in {seconds} s"),
-            )
-        }
-    }
-}
-
-impl From<Problem> for Response<Full<Bytes>> {
-    fn from(problem: Problem) -> Self {
-        let Problem {
-            status,
-            detail,
-            wait,
-        } = problem;
-        let body = serde_json::json!({
-            "type": "about:blank",
-            "title": status.canonical_reason().unwrap_or_default(),
-            "status": status.as_u16(),
-            "detail": detail,
-        });
-        let mut response = respond(
-            status,
-            "application/problem+json",
-            body.to_string().into_bytes(),
-        );
-        let headers = response.headers_mut();
-        if let Some(wait) = wait {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
-        }
-        if status == StatusCode::METHOD_NOT_ALLOWED {
-            headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
-        }
-        response
-    }
-}
-
-fn respond(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    response
-}
-
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, Ipv6Addr};
 
     use super::*;
 
@@ -391,19 +213,5 @@ mod tests {
         assert_eq!(joins.take(host(10_001, 1), now + EACH), Ok(()));
         // Who came too often is not forgotten with the others.
         assert_eq!(joins.0.lock().expect("nobody panicked").len(), 2);
-    }
-
-    #[test]
-    fn a_name_is_what_it_looks_like() {
-        let taken = |name: &str| called(name).map_err(|problem| problem.status);
-        assert_eq!(taken("  Zoë 王 ").as_deref(), Ok("Zoë 王"));
-        let long = "x".repeat(LONGEST_NAME + 1);
-        for name in ["", " \t", "a\nb", "a\u{202e}b", &long] {
-            assert_eq!(
-                taken(name),
-                Err(StatusCode::UNPROCESSABLE_ENTITY),
-                "{name:?}"
-            );
-        }
     }
 }

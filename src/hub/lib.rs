@@ -33,8 +33,10 @@
 
 mod api;
 mod bucket;
+mod entry;
 pub mod forward;
 mod guests;
+mod hosts;
 mod join;
 mod meeting;
 mod pages;

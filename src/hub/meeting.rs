@@ -5,17 +5,20 @@
 //! and a client that does not take what it is sent loses its connection.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use livekit_protocol::{signal_request, signal_response};
+use roomseal_policy::E2ee;
 use str0m::config::DtlsCert;
 use str0m::net::Protocol;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::api::Api;
+use crate::entry::since_1970;
 use crate::forward::{Addresses, Forwarder, PeerId, Way};
+use crate::hosts::{Heard, Unfit};
 use crate::join::Joins;
 use crate::pages::Pages;
 use crate::room::{Action, ConnectionId, Denied, Dice, Input, Room, Told, Unwelcome, Visit, Wish};
@@ -52,12 +55,33 @@ pub(crate) enum Knock {
     Arrive {
         admission: Box<Admission>,
         visit: Visit,
-        reply: oneshot::Sender<Result<Connection, Unwelcome>>,
+        /// Why not, if end-to-end encryption is on.
+        unfit: Option<Unfit>,
+        reply: oneshot::Sender<Result<Connection, Closed>>,
     },
     /// A client asks for something.
     Signal(ConnectionId, Box<signal_request::Message>),
     /// A client's connection has ended.
     Gone(ConnectionId),
+}
+
+/// Why a room does not let somebody in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Closed {
+    /// Nobody would be let in.
+    #[error(transparent)]
+    Full(#[from] Unwelcome),
+    /// End-to-end encryption is on.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+}
+
+/// Asks a room for what administrators may have; `None` when it has closed.
+pub(crate) async fn ask(knocks: &mpsc::Sender<Knock>, wish: Wish) -> Option<Result<Told, Denied>> {
+    let (reply, answer) = oneshot::channel();
+    let knock = Knock::Administer { wish, reply };
+    knocks.send(knock).await.ok()?;
+    answer.await.ok()
 }
 
 /// A client's connection to its room.
@@ -97,6 +121,22 @@ pub(crate) struct Building {
 pub(crate) struct Doors {
     pub(crate) knocks: mpsc::Sender<Knock>,
     pub(crate) packets: mpsc::Sender<Packet>,
+    /// Whether end-to-end encryption is on, as hosts told the hub.
+    pub(crate) said: Said,
+}
+
+/// What hosts told the hub of end-to-end encryption, for who asks from outside the room.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Said(Arc<Mutex<Option<E2ee>>>);
+
+impl Said {
+    pub(crate) fn e2ee(&self) -> Option<E2ee> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, e2ee: Option<E2ee>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = e2ee;
+    }
 }
 
 /// A room and its media.
@@ -106,6 +146,8 @@ pub(crate) struct Meeting {
     name: String,
     room: Room,
     forwarder: Forwarder,
+    heard: Heard,
+    said: Said,
     start: Instant,
     connections: HashMap<ConnectionId, mpsc::Sender<Vec<u8>>>,
     next_connection: u64,
@@ -118,10 +160,13 @@ impl Meeting {
         let (packets, arriving) = mpsc::channel(PACKETS);
         let start = Instant::now();
         let unix = since_1970();
+        let said = Said::default();
         let opened = i64::try_from(unix.as_millis()).unwrap_or(i64::MAX);
         let meeting = Self {
             room: Room::new(name.into(), building.most_participants, opened, dice()),
             forwarder: Forwarder::new(building.media, building.certificate.clone(), start, dice()),
+            heard: Heard::default(),
+            said: said.clone(),
             building: Arc::clone(building),
             number,
             name: name.into(),
@@ -130,7 +175,11 @@ impl Meeting {
             next_connection: 1,
         };
         tokio::spawn(meeting.run(waiting, arriving));
-        Doors { knocks, packets }
+        Doors {
+            knocks,
+            packets,
+            said,
+        }
     }
 
     async fn run(mut self, mut knocks: mpsc::Receiver<Knock>, mut packets: mpsc::Receiver<Packet>) {
@@ -179,7 +228,12 @@ impl Meeting {
         let now = self.start.elapsed();
         let actions = match knock {
             Knock::Administer { wish, reply } => {
+                let writes = matches!(wish, Wish::Metadata(_) | Wish::SetUp(_) | Wish::End);
                 let (told, actions) = self.room.administer(wish, now);
+                if writes {
+                    self.heard.hear(self.room.metadata(), &self.name);
+                    self.said.set(self.heard.e2ee());
+                }
                 // Who asked has gone away.
                 let _ = reply.send(told);
                 actions
@@ -187,8 +241,14 @@ impl Meeting {
             Knock::Arrive {
                 admission,
                 visit,
+                unfit,
                 reply,
             } => {
+                if let Some(unfit) = unfit.filter(|_| self.said.e2ee() == Some(E2ee::On)) {
+                    // Who asked has gone away.
+                    let _ = reply.send(Err(unfit.into()));
+                    return self.carry_out(Vec::new());
+                }
                 let id = ConnectionId(self.next_connection);
                 self.next_connection += 1;
                 match self.room.arrive(id, *admission, visit, now) {
@@ -202,7 +262,7 @@ impl Meeting {
                     }
                     Err(unwelcome) => {
                         // Who asked has gone away.
-                        let _ = reply.send(Err(unwelcome));
+                        let _ = reply.send(Err(unwelcome.into()));
                         Vec::new()
                     }
                 }
@@ -275,12 +335,6 @@ impl Meeting {
         self.connections.remove(&to);
         self.room.handle(Input::Gone(to), self.start.elapsed())
     }
-}
-
-fn since_1970() -> Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
 }
 
 /// Numbers of the system.

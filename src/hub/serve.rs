@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use http_body_util::Full;
@@ -15,6 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use roomseal_policy::E2ee;
 use str0m::net::Protocol;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -26,13 +27,14 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::api::{self, Api, Origin};
 use crate::bucket::Bucket;
+use crate::entry::since_1970;
 use crate::forward::{self, Addresses, CertificateError, Way};
 use crate::guests::Guests;
+use crate::hosts::{self, Unfit};
 use crate::join::{self, Joins};
-use crate::meeting::{Building, Connection, Knock};
+use crate::meeting::{Building, Closed, Connection, Knock};
 use crate::pages::{self, Pages};
-use crate::people::People;
-use crate::room::Unwelcome;
+use crate::people::{self, People};
 use crate::streams::{self, Streams};
 use crate::switch::Switch;
 use crate::token::{Admission, ApiKeys, Refusal};
@@ -284,7 +286,7 @@ async fn answer<H: Send + Sync + 'static>(
         return twirp::answer(request, &building).await;
     }
     if api::owns(request.uri().path()) {
-        return api::answer(request, address, &building.api).await;
+        return api::answer(request, address, building).await;
     }
     if request.method() != Method::GET {
         return say(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here");
@@ -292,7 +294,7 @@ async fn answer<H: Send + Sync + 'static>(
     match request.uri().path() {
         "/" => say(StatusCode::OK, "OK"),
         "/rtc/validate" => match admit(&request, &building.keys) {
-            Ok(_) => say(StatusCode::OK, "success"),
+            Ok((admission, _)) => validate(&admission, &building).await,
             Err(refusal) => say(StatusCode::UNAUTHORIZED, &refusal.to_string()),
         },
         "/rtc" | "/rtc/" => match admit(&request, &building.keys) {
@@ -311,10 +313,7 @@ fn admit(request: &Request<Incoming>, keys: &ApiKeys) -> Result<(Admission, Quer
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     let token = bearer.or(query.token.as_ref().map(|token| token.as_str()));
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let admission = keys.admit(token.ok_or(Refusal::Malformed)?, now)?;
+    let admission = keys.admit(token.ok_or(Refusal::Malformed)?, since_1970())?;
     Ok((admission, query))
 }
 
@@ -331,15 +330,7 @@ async fn enter<H: Send + Sync + 'static>(
     };
     let (knocks, connection) = match arrive(&building, &admission, &query).await {
         Ok(arrived) => arrived,
-        Err(Late::Unwelcome(unwelcome)) => {
-            return say(StatusCode::SERVICE_UNAVAILABLE, &unwelcome.to_string());
-        }
-        Err(Late::NoRoom) => {
-            return say(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "this server has as many rooms as it can",
-            );
-        }
+        Err(late) => return say(late.status(), &late.to_string()),
     };
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
@@ -389,10 +380,45 @@ fn websocket_key(request: &Request<Incoming>) -> Option<HeaderValue> {
     HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok()
 }
 
+/// Tells a client that could not connect whether its token is the reason.
+async fn validate(admission: &Admission, building: &Building) -> Response<Full<Bytes>> {
+    match fits(building, admission).await {
+        Ok(_) => say(StatusCode::OK, "success"),
+        Err(late) => say(late.status(), &late.to_string()),
+    }
+}
+
+/// Lets somebody in as far as end-to-end encryption goes; and why it would not if that were on.
+async fn fits(building: &Building, admission: &Admission) -> Result<Option<Unfit>, Late> {
+    let unfit = hosts::unfit(building, admission).await?;
+    match unfit {
+        Some(unfit) if hosts::e2ee(building, &admission.room).await? == Some(E2ee::On) => {
+            Err(Late::Closed(unfit.into()))
+        }
+        _ => Ok(unfit),
+    }
+}
+
 /// Why a valid token does not help.
+#[derive(Debug, thiserror::Error)]
 enum Late {
-    Unwelcome(Unwelcome),
+    #[error(transparent)]
+    Closed(Closed),
+    #[error("this server has as many rooms as it can")]
     NoRoom,
+    #[error(transparent)]
+    People(#[from] people::Refusal),
+}
+
+impl Late {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Closed(Closed::Unfit(_)) => StatusCode::FORBIDDEN,
+            Self::Closed(Closed::Full(_)) | Self::NoRoom | Self::People(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        }
+    }
 }
 
 async fn arrive(
@@ -400,6 +426,7 @@ async fn arrive(
     admission: &Admission,
     query: &Query,
 ) -> Result<(mpsc::Sender<Knock>, Connection), Late> {
+    let unfit = fits(building, admission).await?;
     // A room may close just now; the next one of its name is another.
     for _ in 0..3 {
         let knocks = building
@@ -410,6 +437,7 @@ async fn arrive(
         let knock = Knock::Arrive {
             admission: Box::new(admission.clone()),
             visit: query.visit.clone(),
+            unfit,
             reply,
         };
         if knocks.send(knock).await.is_err() {
@@ -417,7 +445,7 @@ async fn arrive(
         }
         match answer.await {
             Ok(Ok(connection)) => return Ok((knocks, connection)),
-            Ok(Err(unwelcome)) => return Err(Late::Unwelcome(unwelcome)),
+            Ok(Err(closed)) => return Err(Late::Closed(closed)),
             Err(_) => {}
         }
     }

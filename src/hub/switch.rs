@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use roomseal_policy::E2ee;
 use tokio::sync::mpsc;
 
 use crate::forward::{Route, Way};
@@ -62,6 +63,13 @@ impl Switch {
         let number = inner.numbers.get(name)?;
         let doors = inner.rooms.get(number)?;
         Some(doors.knocks.clone())
+    }
+
+    /// Whether end-to-end encryption is on in the room of that name, as its hosts told the hub; `None`: nobody did.
+    pub(crate) fn e2ee(&self, name: &str) -> Option<E2ee> {
+        let inner = self.lock();
+        let number = inner.numbers.get(name)?;
+        inner.rooms.get(number)?.said.e2ee()
     }
 
     /// All rooms.

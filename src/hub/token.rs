@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use livekit_protocol::participant_info::Kind;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -201,6 +202,24 @@ pub struct Admission {
     pub recorder: bool,
     /// Whether it is an agent.
     pub agent: bool,
+}
+
+impl Admission {
+    /// What comes in with it.
+    pub(crate) fn participant_kind(&self) -> Kind {
+        match self.kind.as_str() {
+            "egress" => Kind::Egress,
+            "ingress" => Kind::Ingress,
+            "sip" => Kind::Sip,
+            "agent" => Kind::Agent,
+            "connector" => Kind::Connector,
+            "bridge" => Kind::Bridge,
+            // The two older ways to say it.
+            _ if self.agent => Kind::Agent,
+            _ if self.recorder => Kind::Egress,
+            _ => Kind::Standard,
+        }
+    }
 }
 
 /// What a valid token allows beside a session (LiveKit's grants of the same names).

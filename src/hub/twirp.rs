@@ -2,19 +2,22 @@
 //! LiveKit's `RoomService`: what holders of the API key ask beside sessions, over Twirp v7 in JSON or protobuf.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use livekit_protocol as proto;
+use roomseal_policy::read_metadata;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::meeting::{Building, Knock};
+use crate::entry::since_1970;
+use crate::hosts;
+use crate::meeting::{Building, ask};
+use crate::people;
 use crate::room::{Denied, Told, Wish};
 use crate::token::{Authority, LONGEST_NAME, Refusal};
 
@@ -76,12 +79,9 @@ fn authorize(request: &Request<Incoming>, building: &Building) -> Result<Authori
         .headers()
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
     let authority = token
         .ok_or(Refusal::Malformed)
-        .and_then(|token| building.keys.authorize(token, now));
+        .and_then(|token| building.keys.authorize(token, since_1970()));
     authority.map_err(|refusal| Failed::new(Code::Unauthenticated, refusal.to_string()))
 }
 
@@ -160,8 +160,11 @@ impl Desk<'_> {
             }
             "UpdateRoomMetadata" => {
                 let request: proto::UpdateRoomMetadataRequest = self.read(body)?;
-                let wish = Wish::Metadata(request.metadata);
-                let told = self.administer(&request.room, wish).await?;
+                let (name, metadata) = (request.room, request.metadata);
+                self.may_administer(&name)?;
+                self.may_write(&name, &metadata).await?;
+                let told = self.ask(&name, Wish::Metadata(metadata.clone())).await?;
+                self.follow(&name, &metadata).await?;
                 self.write(&room(told)?)
             }
             "SendData" => {
@@ -188,6 +191,7 @@ impl Desk<'_> {
             let text = format!("name: missing, or longer than {LONGEST_NAME} bytes");
             return Err(Failed::new(Code::InvalidArgument, text));
         }
+        self.may_write(&name, &request.metadata).await?;
         // A room may close just now; the next one of its name is another.
         for _ in 0..3 {
             let knocks = self.building.switch.room(&name, self.building);
@@ -199,7 +203,9 @@ impl Desk<'_> {
             })?;
             let wish = Wish::SetUp(Box::new(request.clone()));
             if let Some(told) = ask(&knocks, wish).await {
-                return room(told?);
+                let room = room(told?)?;
+                self.follow(&name, &request.metadata).await?;
+                return Ok(room);
             }
         }
         Err(Failed::new(Code::Unavailable, "the room closes: try again"))
@@ -222,10 +228,30 @@ impl Desk<'_> {
 
     /// Asks a room for what only its administrators may have.
     async fn administer(&self, name: &str, wish: Wish) -> Result<Told, Failed> {
+        self.may_administer(name)?;
+        self.ask(name, wish).await
+    }
+
+    /// Whether a room may have this metadata.
+    async fn may_write(&self, room: &str, metadata: &str) -> Result<(), Failed> {
+        let said = hosts::said_in(metadata, room);
+        Ok(hosts::may_turn(self.building, room, said).await?)
+    }
+
+    /// Does what follows from metadata that was written.
+    async fn follow(&self, room: &str, metadata: &str) -> Result<(), Failed> {
+        let said = self.building.switch.e2ee(room);
+        if let (Some(policy), Some(said)) = (read_metadata(metadata), said) {
+            hosts::follow(self.building, room, &policy, said).await?;
+        }
+        Ok(())
+    }
+
+    fn may_administer(&self, name: &str) -> Result<(), Failed> {
         if self.authority.administers.as_deref() != Some(name) {
             return Err(Failed::missing("roomAdmin for this room"));
         }
-        self.ask(name, wish).await
+        Ok(())
     }
 
     async fn ask(&self, name: &str, wish: Wish) -> Result<Told, Failed> {
@@ -254,14 +280,6 @@ impl Desk<'_> {
             Format::Protobuf => Ok(message.encode_to_vec()),
         }
     }
-}
-
-/// `None` when the room has closed.
-async fn ask(knocks: &mpsc::Sender<Knock>, wish: Wish) -> Option<Result<Told, Denied>> {
-    let (reply, answer) = oneshot::channel();
-    let knock = Knock::Administer { wish, reply };
-    knocks.send(knock).await.ok()?;
-    answer.await.ok()
 }
 
 fn participants(told: Told) -> Vec<proto::ParticipantInfo> {
@@ -375,6 +393,16 @@ impl From<Denied> for Failed {
             Denied::TooLong(_) => Code::InvalidArgument,
         };
         Self::new(code, denied.to_string())
+    }
+}
+
+impl From<people::Refusal> for Failed {
+    fn from(refusal: people::Refusal) -> Self {
+        let code = match refusal {
+            people::Refusal::NotAllowed(_) => Code::PermissionDenied,
+            _ => Code::Unavailable,
+        };
+        Self::new(code, refusal.to_string())
     }
 }
 

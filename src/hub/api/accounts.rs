@@ -61,7 +61,7 @@ impl Api {
     pub(super) async fn make_account(&self, visitor: Visitor) -> Answer {
         let (admin, _) = self.signed_in(&visitor).await?;
         let address = visitor.address;
-        let asked: Make = body::read(visitor).await?;
+        let asked: Make = body::read(visitor.request).await?;
         let new = NewAccount {
             display_name: asked.display_name.unwrap_or_else(|| asked.name.clone()),
             name: asked.name,
@@ -85,7 +85,7 @@ impl Api {
     pub(super) async fn change_account(&self, visitor: Visitor) -> Answer {
         let (admin, _) = self.signed_in(&visitor).await?;
         let (address, id) = (visitor.address, account_of(&visitor));
-        let asked: ChangeAccount = body::read(visitor).await?;
+        let asked: ChangeAccount = body::read(visitor.request).await?;
         let change = Change {
             display_name: asked.display_name,
             role: asked.role,
@@ -113,7 +113,7 @@ impl Api {
 
     pub(super) async fn accept(&self, visitor: Visitor) -> Answer {
         let address = visitor.address;
-        let Accept { code, password } = body::read(visitor).await?;
+        let Accept { code, password } = body::read(visitor.request).await?;
         let accepted = self.people.accept(&code.0, password.0, address).await?;
         let (account, token) = accepted;
         let mut response = respond(StatusCode::OK, &account);

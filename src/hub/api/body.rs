@@ -5,14 +5,13 @@ use std::fmt;
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Limited};
-use hyper::StatusCode;
-use hyper::header;
+use hyper::body::Incoming;
+use hyper::{Request, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::Visitor;
 use super::problem::Problem;
 
 /// The longest, in bytes.
@@ -37,8 +36,16 @@ impl fmt::Debug for Hidden {
 }
 
 /// Reads a body as JSON.
-pub(super) async fn read<T: DeserializeOwned>(visitor: Visitor) -> Result<T, Problem> {
-    let kind = visitor.request.headers().get(header::CONTENT_TYPE);
+pub(crate) async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Problem> {
+    read_of(request, LONGEST).await
+}
+
+/// Reads a body of at most so many bytes as JSON.
+pub(super) async fn read_of<T: DeserializeOwned>(
+    request: Request<Incoming>,
+    longest: usize,
+) -> Result<T, Problem> {
+    let kind = request.headers().get(header::CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()?.split(';').next());
     if !kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
         return Err(Problem::new(
@@ -47,13 +54,13 @@ pub(super) async fn read<T: DeserializeOwned>(visitor: Visitor) -> Result<T, Pro
             "send JSON, with Content-Type: application/json",
         ));
     }
-    let body = Limited::new(visitor.request.into_body(), LONGEST).collect();
+    let body = Limited::new(request.into_body(), longest).collect();
     let body = timeout(READING, body).await;
     let body = body.ok().and_then(Result::ok).ok_or_else(|| {
         Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too-large",
-            format!("send at most {LONGEST} bytes, at once"),
+            format!("send at most {longest} bytes, at once"),
         )
     })?;
     serde_json::from_slice(&body.to_bytes()).map_err(|error| {

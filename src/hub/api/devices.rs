@@ -41,7 +41,7 @@ impl Api {
 
     pub(super) async fn enrol(&self, visitor: Visitor) -> Answer {
         let (address, hub) = (visitor.address, called(&visitor));
-        let asked: Enrol = body::read(visitor).await?;
+        let asked: Enrol = body::read(visitor.request).await?;
         let enrolment = Enrolment {
             code: &asked.code.0,
             name: &asked.name,
@@ -66,7 +66,7 @@ impl Api {
     }
 
     pub(super) async fn challenge(&self, visitor: Visitor) -> Answer {
-        let Challenge { device } = body::read(visitor).await?;
+        let Challenge { device } = body::read(visitor.request).await?;
         let (challenge, expires) = self.people.challenge(&device);
         let made = json!({ "challenge": challenge, "expires": expires });
         Ok(respond(StatusCode::OK, &made))
@@ -74,7 +74,7 @@ impl Api {
 
     pub(super) async fn device_token(&self, visitor: Visitor) -> Answer {
         let (address, hub) = (visitor.address, called(&visitor));
-        let Token { device, answer } = body::read(visitor).await?;
+        let Token { device, answer } = body::read(visitor.request).await?;
         let people = &self.people;
         let token = people
             .device_token(&device, &answer.0, &hub, address)

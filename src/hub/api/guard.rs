@@ -8,8 +8,8 @@ use hyper::header::{self, HeaderValue};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use url::Url;
 
+use super::Api;
 use super::problem::Problem;
-use super::{Api, Visitor};
 use crate::people::{SESSION, SessionToken};
 
 /// A header that pages of other sites cannot send without asking first, and nobody answers them yes.
@@ -151,8 +151,7 @@ impl Api {
     }
 
     /// What the session's cookie holds.
-    pub(super) fn token(&self, visitor: &Visitor) -> Option<SessionToken> {
-        let headers = visitor.request.headers();
+    pub(super) fn token(&self, headers: &HeaderMap) -> Option<SessionToken> {
         let cookies = headers.get_all(header::COOKIE).iter();
         let mut cookies = cookies
             .filter_map(|cookies| cookies.to_str().ok())

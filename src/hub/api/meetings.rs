@@ -4,29 +4,28 @@
 //! The hub makes the room and the way into it. The meeting's secret and its keys are made where the meeting is started,
 //! and never come here.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use hyper::{StatusCode, header};
-use roomseal_policy::RoomCode;
+use roomseal_policy::{KeyModel, MeetingKeyHash, RoomCode, RoomName};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::devices::bearer;
 use super::problem::Problem;
 use super::{Answer, Api, Visitor, body, respond};
+use crate::entry::{self, Person, VALID, since_1970};
 use crate::people::licence::GuestsUnderE2ee;
+use crate::people::meetings::Meeting;
 use crate::people::{Asker, Refusal, draw};
-use crate::token::Admission;
-
-/// How long after its making a token lets somebody in; who is in gets new ones to come back with.
-const VALID: Duration = Duration::from_secs(5 * 60);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Start {
     /// Whether end-to-end encryption may be turned on in it.
     e2ee: Option<bool>,
+    /// Who knows the secret.
+    key_model: Option<KeyModel>,
+    /// By which key its hosts are known.
+    meeting_key: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -38,24 +37,25 @@ struct Settings {
 impl Api {
     pub(super) async fn start_meeting(&self, visitor: Visitor) -> Answer {
         let asker = self.asker(&visitor).await?;
-        let Start { e2ee } = body::read(visitor).await?;
-        let e2ee = e2ee.unwrap_or(true);
+        let asked: Start = body::read(visitor.request).await?;
+        let e2ee = asked.e2ee.unwrap_or(true);
+        let key_model = asked.key_model.unwrap_or(KeyModel::User);
+        let meeting_key = asked.meeting_key.as_deref().map(meeting_key).transpose()?;
         let mut random = [0; 6];
         draw(&mut random);
         let room = RoomCode::from_random(random).room();
-        self.people
-            .start_meeting(&asker, room.as_str(), e2ee)
-            .await?;
-        let admission = self.host(&asker, room.as_str())?;
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let token = self.keys.issue(&admission, now, VALID);
-        let token = token.ok_or_else(Problem::no_key)?;
+        let meeting = Meeting {
+            meeting_key,
+            ..Meeting::new(&room, e2ee, key_model)
+        };
+        self.people.start_meeting(&asker, meeting).await?;
+        let host = Self::host(&asker, &room);
+        let token = host.token(&self.keys).ok_or_else(Problem::no_key)?;
         let started = json!({
             "room": room.as_str(),
             "e2ee": e2ee,
-            "identity": admission.identity,
+            "key_model": key_model,
+            "identity": host.identity,
             "token": token,
             "valid": VALID.as_secs(),
         });
@@ -71,7 +71,7 @@ impl Api {
     pub(super) async fn change_settings(&self, visitor: Visitor) -> Answer {
         let (admin, _) = self.signed_in(&visitor).await?;
         let address = visitor.address;
-        let Settings { guests_under_e2ee } = body::read(visitor).await?;
+        let Settings { guests_under_e2ee } = body::read(visitor.request).await?;
         let people = &self.people;
         people
             .set_guests_under_e2ee(&admin, guests_under_e2ee, address)
@@ -80,7 +80,7 @@ impl Api {
     }
 
     /// Who asks: by a token that the API key signed, by that of a device, or by a session.
-    async fn asker(&self, visitor: &Visitor) -> Result<Asker, Problem> {
+    pub(super) async fn asker(&self, visitor: &Visitor) -> Result<Asker, Problem> {
         if !visitor
             .request
             .headers()
@@ -95,53 +95,37 @@ impl Api {
             let (device, owner) = self.people.device_of(token).await?;
             return Ok(Asker::Device(device, owner));
         }
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        match self.keys.authorize(token, now) {
+        match self.keys.authorize(token, since_1970()) {
             Ok(authority) if authority.create => Ok(Asker::Owner),
             _ => Err(Refusal::Token.into()),
         }
     }
 
-    /// What the host of a meeting may do: be in it, and administer it. Neither other rooms nor being hidden.
-    fn host(&self, asker: &Asker, room: &str) -> Result<Admission, Problem> {
+    /// The host of a meeting.
+    fn host<'a>(asker: &Asker, room: &'a RoomName) -> Person<'a> {
         let (identity, name) = match asker {
             Asker::Account(account) => (
                 format!("account-{}", account.id.as_str()),
                 account.display_name.clone(),
             ),
             Asker::Device(device, _) => (format!("device-{}", device.id), device.name.clone()),
-            Asker::Owner => {
-                let mut random = [0; 12];
-                draw(&mut random);
-                (format!("box-{}", base64(&random)), "Box".to_owned())
-            }
+            Asker::Owner => (entry::drawn("box-"), "Box".to_owned()),
         };
-        Ok(Admission {
-            api_key: self.keys.first().ok_or_else(Problem::no_key)?.to_owned(),
+        Person {
+            room: room.as_str(),
             identity,
             name,
-            metadata: String::new(),
-            attributes: BTreeMap::new(),
-            kind: String::new(),
-            room: room.to_owned(),
-            can_publish: true,
-            can_publish_sources: ["camera", "microphone", "screen_share", "screen_share_audio"]
-                .map(str::to_owned)
-                .to_vec(),
-            can_publish_data: true,
-            can_subscribe: true,
-            can_update_own_metadata: false,
-            room_admin: true,
-            hidden: false,
-            recorder: false,
-            agent: false,
-        })
+            is_host: true,
+        }
     }
 }
 
-fn base64(bytes: &[u8]) -> String {
-    use base64ct::{Base64UrlUnpadded, Encoding as _};
-    Base64UrlUnpadded::encode_string(bytes)
+/// What hosts are known by, checked for its form.
+pub(super) fn meeting_key(text: &str) -> Result<String, Problem> {
+    let hash: MeetingKeyHash = text.parse().map_err(|_| {
+        Refusal::Invalid(
+            "meeting_key: send the SHA-256 of the meeting's compressed public key, in base64url",
+        )
+    })?;
+    Ok(hash.to_string())
 }

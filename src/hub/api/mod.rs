@@ -11,6 +11,7 @@ mod description;
 mod devices;
 mod guard;
 mod meetings;
+mod policy;
 mod problem;
 mod session;
 
@@ -20,12 +21,14 @@ use std::sync::Arc;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use serde::Serialize;
 
+pub(crate) use body::read;
 pub use guard::{Origin, OriginError};
-use problem::Problem;
+pub(crate) use problem::Problem;
 
+use crate::meeting::Building;
 use crate::people::account::Account;
 use crate::people::{People, Refusal, SessionToken};
 use crate::token::ApiKeys;
@@ -58,6 +61,7 @@ enum Act {
     Accept,
     Audit,
     StartMeeting,
+    Policy,
     Settings,
     ChangeSettings,
     PairingCode,
@@ -71,7 +75,7 @@ enum Act {
 }
 
 /// Method, path, what it does. In a path, `{…}` stands for one part.
-const ROUTES: [(Method, &str, Act); 23] = [
+const ROUTES: [(Method, &str, Act); 24] = [
     (Method::POST, "/api/set-up", Act::SetUp),
     (Method::POST, "/api/sign-in", Act::SignIn),
     (Method::POST, "/api/sign-out", Act::SignOut),
@@ -85,6 +89,7 @@ const ROUTES: [(Method, &str, Act); 23] = [
     (Method::POST, "/api/invitation/accept", Act::Accept),
     (Method::GET, "/api/audit", Act::Audit),
     (Method::POST, "/api/meetings", Act::StartMeeting),
+    (Method::POST, "/api/meetings/{room}/policy", Act::Policy),
     (Method::GET, "/api/settings", Act::Settings),
     (Method::PATCH, "/api/settings", Act::ChangeSettings),
     (Method::GET, "/api/devices", Act::Devices),
@@ -106,9 +111,10 @@ pub(crate) fn owns(path: &str) -> bool {
 pub(crate) async fn answer(
     request: Request<Incoming>,
     peer: IpAddr,
-    api: &Api,
+    building: Arc<Building>,
 ) -> Response<Full<Bytes>> {
-    let answered = api.answer(request, peer).await;
+    let api = &building.api;
+    let answered = api.answer(request, peer, Arc::clone(&building)).await;
     answered.unwrap_or_else(Problem::into_response)
 }
 
@@ -119,6 +125,8 @@ struct Visitor {
     request: Request<Incoming>,
     /// From where, as well as that can be told.
     address: IpAddr,
+    /// Where the rooms are.
+    building: Arc<Building>,
 }
 
 impl Visitor {
@@ -130,7 +138,12 @@ impl Visitor {
 }
 
 impl Api {
-    async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Answer {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: IpAddr,
+        building: Arc<Building>,
+    ) -> Answer {
         let path = request.uri().path();
         let mut methods = Vec::new();
         let mut act = None;
@@ -147,7 +160,11 @@ impl Api {
         }
         let act = act.ok_or_else(|| Problem::method(&methods.join(", ")))?;
         let address = self.guard(&request, peer)?;
-        let visitor = Visitor { request, address };
+        let visitor = Visitor {
+            request,
+            address,
+            building,
+        };
         match act {
             Act::SetUp => self.set_up(visitor).await,
             Act::SignIn => self.sign_in(visitor).await,
@@ -162,6 +179,7 @@ impl Api {
             Act::Accept => self.accept(visitor).await,
             Act::Audit => self.audit(visitor).await,
             Act::StartMeeting => self.start_meeting(visitor).await,
+            Act::Policy => self.policy(visitor).await,
             Act::Settings => self.settings().await,
             Act::ChangeSettings => self.change_settings(visitor).await,
             Act::PairingCode => self.pairing_code(visitor).await,
@@ -175,9 +193,23 @@ impl Api {
         }
     }
 
+    /// Who is signed in, if anybody is.
+    pub(crate) async fn account(&self, headers: &HeaderMap) -> Result<Option<Account>, Problem> {
+        let Some(token) = self.token(headers) else {
+            return Ok(None);
+        };
+        match self.people.signed_in(&token).await {
+            Ok(account) => Ok(Some(account)),
+            Err(Refusal::NotSignedIn) => Ok(None),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
     /// Who is signed in.
     async fn signed_in(&self, visitor: &Visitor) -> Result<(Account, SessionToken), Problem> {
-        let token = self.token(visitor).ok_or(Refusal::NotSignedIn)?;
+        let token = self
+            .token(visitor.request.headers())
+            .ok_or(Refusal::NotSignedIn)?;
         Ok((self.people.signed_in(&token).await?, token))
     }
 }
@@ -191,7 +223,7 @@ fn fits(pattern: &str, path: &str) -> bool {
     }) && parts.next().is_none()
 }
 
-fn respond(status: StatusCode, value: &impl Serialize) -> Response<Full<Bytes>> {
+pub(crate) fn respond(status: StatusCode, value: &impl Serialize) -> Response<Full<Bytes>> {
     let body = serde_json::to_vec(value).expect("strings, numbers and flags always serialize");
     with_type(status, "application/json", body)
 }

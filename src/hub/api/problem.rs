@@ -12,7 +12,7 @@ use crate::people::Refusal;
 
 /// Why a request is not answered with what it asks for.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     status: StatusCode,
     /// Which one it is, for programs.
     kind: &'static str,
@@ -22,7 +22,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Self {
         Self {
             status,
             kind,
@@ -31,7 +31,14 @@ impl Problem {
         }
     }
 
-    pub(super) fn no_such_path() -> Self {
+    /// One that asks to wait for some seconds.
+    pub(crate) fn wait(kind: &'static str, detail: impl Into<String>, seconds: u64) -> Self {
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, kind, detail);
+        problem.header = Some((header::RETRY_AFTER, HeaderValue::from(seconds)));
+        problem
+    }
+
+    pub(crate) fn no_such_path() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
             "no-such-path",
@@ -39,7 +46,7 @@ impl Problem {
         )
     }
 
-    pub(super) fn no_key() -> Self {
+    pub(crate) fn no_key() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "no-key",
@@ -48,7 +55,7 @@ impl Problem {
     }
 
     /// `methods`: those that are answered.
-    pub(super) fn method(methods: &str) -> Self {
+    pub(crate) fn method(methods: &str) -> Self {
         let detail = format!("this is answered to {methods} only");
         let mut problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", detail);
         problem.header = HeaderValue::from_str(methods)
@@ -57,7 +64,7 @@ impl Problem {
         problem
     }
 
-    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
+    pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
         #[derive(Serialize)]
         struct Body<'a> {
             r#type: String,
@@ -97,6 +104,7 @@ impl From<Refusal> for Problem {
             Refusal::NotAdmin => (StatusCode::FORBIDDEN, "not-admin"),
             Refusal::NotSignedIn => (StatusCode::UNAUTHORIZED, "not-signed-in"),
             Refusal::Proof => (StatusCode::FORBIDDEN, "proof"),
+            Refusal::RoomTaken => (StatusCode::CONFLICT, "room-taken"),
             Refusal::SetUp => (StatusCode::CONFLICT, "set-up"),
             Refusal::Store(error) => {
                 tracing::error!(%error, "people cannot be kept");

@@ -35,7 +35,7 @@ struct ChangePassword {
 impl Api {
     pub(super) async fn set_up(&self, visitor: Visitor) -> Answer {
         let address = visitor.address;
-        let asked: SetUp = body::read(visitor).await?;
+        let asked: SetUp = body::read(visitor.request).await?;
         let choice = Choice {
             code: asked.code.0,
             display_name: asked.display_name.unwrap_or_else(|| asked.name.clone()),
@@ -51,7 +51,7 @@ impl Api {
 
     pub(super) async fn sign_in(&self, visitor: Visitor) -> Answer {
         let address = visitor.address;
-        let SignIn { name, password } = body::read(visitor).await?;
+        let SignIn { name, password } = body::read(visitor.request).await?;
         let signed_in = self.people.sign_in(&name, password.0, address).await?;
         let (account, token) = signed_in;
         let mut response = respond(StatusCode::OK, &account);
@@ -61,7 +61,7 @@ impl Api {
     }
 
     pub(super) async fn sign_out(&self, visitor: Visitor) -> Answer {
-        if let Some(token) = self.token(&visitor) {
+        if let Some(token) = self.token(visitor.request.headers()) {
             self.people.sign_out(&token, visitor.address).await?;
         }
         let mut response: Response<_> = nothing();
@@ -78,7 +78,7 @@ impl Api {
     pub(super) async fn change_password(&self, visitor: Visitor) -> Answer {
         let (account, _) = self.signed_in(&visitor).await?;
         let address = visitor.address;
-        let ChangePassword { old, new } = body::read(visitor).await?;
+        let ChangePassword { old, new } = body::read(visitor.request).await?;
         let people = &self.people;
         let token = people.change_password(&account, old.0, new.0, address);
         let token = token.await?;

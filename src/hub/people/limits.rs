@@ -6,10 +6,11 @@
 //! minute, whatever it tries.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::bucket::Bucket;
+use crate::guests::network;
 
 /// Tries in a row before the first pause.
 const FREE: u32 = 5;
@@ -119,17 +120,6 @@ impl Limits {
     }
 }
 
-/// Whom an address belongs to: with IPv6, everybody has 2^64 of them.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let bits = address.to_bits() & !u128::from(u64::MAX);
-            Ipv6Addr::from_bits(bits).into()
-        }
-        IpAddr::V4(address) => address.into(),
-    }
-}
-
 /// Forgets what is quiet, so that one more can be remembered.
 fn make_room<K: Clone + Eq + std::hash::Hash, V>(
     map: &mut HashMap<K, V>,
@@ -199,14 +189,6 @@ mod tests {
         assert_eq!(limits.take("ann", other, START), Ok(()));
         let later = START + Duration::from_secs(60);
         assert_eq!(limits.take("ann", HERE, later), Ok(()));
-    }
-
-    #[test]
-    fn addresses_of_one_network_are_one_guest() {
-        let of = |text: &str| network(text.parse().expect("an address"));
-        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
-        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
-        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
     }
 
     #[test]

@@ -4,7 +4,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::account::Account;
+use roomseal_policy::{E2ee, KeyModel, RoomName};
+
+use super::account::{Account, AccountId};
 use super::audit::Action;
 use super::devices::Device;
 use super::licence::{GuestsUnderE2ee, Organiser, may_start};
@@ -15,6 +17,56 @@ const GUESTS: &str = "guests-under-e2ee";
 
 /// How long a meeting is remembered.
 const REMEMBERED: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+/// A meeting as it is kept. Nothing in it is secret.
+#[derive(Clone, Debug)]
+pub(crate) struct Meeting {
+    pub(crate) room: String,
+    /// None: the owner's box, or an account that is gone.
+    pub(crate) organiser: Option<AccountId>,
+    /// Whether end-to-end encryption may be turned on in it.
+    pub(crate) e2ee: bool,
+    pub(crate) key_model: KeyModel,
+    /// When it was made, in seconds since 1970.
+    pub(crate) made: i64,
+    /// SHA-256 of the meeting's key in base64url, by which its hosts are known.
+    pub(crate) meeting_key: Option<String>,
+    /// The hosts' policies as one message.
+    pub(crate) policy: Option<String>,
+    /// Whether the last of these turns end-to-end encryption on.
+    pub(crate) said: Option<E2ee>,
+    /// Of a scheduled meeting.
+    pub(crate) plan: Option<Plan>,
+    /// Of one that was made by the API of Plug-N-Meet.
+    pub(crate) session: Option<String>,
+}
+
+impl Meeting {
+    /// One in `room`, whose hosts have said nothing yet.
+    pub(crate) fn new(room: &RoomName, e2ee: bool, key_model: KeyModel) -> Self {
+        Self {
+            room: room.as_str().to_owned(),
+            organiser: None,
+            e2ee,
+            key_model,
+            made: 0,
+            meeting_key: None,
+            policy: None,
+            said: None,
+            plan: None,
+            session: None,
+        }
+    }
+}
+
+/// When a meeting is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) title: String,
+    /// Seconds since 1970, as is the end.
+    pub(crate) starts: i64,
+    pub(crate) ends: i64,
+}
 
 /// Who asks for a meeting, and is known.
 #[derive(Debug)]
@@ -49,23 +101,52 @@ impl Asker {
 }
 
 impl People {
-    /// Starts a meeting in `room`, which nobody has used.
+    /// Keeps a meeting that somebody starts or schedules, in a room that no other known meeting has.
     ///
     /// # Errors
-    /// When it takes a licence that is not there.
+    /// When it takes a licence that is not there, or the room is taken.
     pub(crate) async fn start_meeting(
         &self,
         asker: &Asker,
-        room: &str,
-        e2ee: bool,
+        meeting: Meeting,
     ) -> Result<(), Refusal> {
-        may_start(asker.organiser(), e2ee)?;
+        may_start(asker.organiser(), meeting.e2ee)?;
         let mut work = self.store.begin().await?;
         let now = self.now();
         work.delete_meetings(now.saturating_sub(REMEMBERED.as_secs() as i64))
             .await?;
-        let organiser = asker.account().map(|account| &account.id);
-        work.insert_meeting(room, organiser, e2ee, now).await?;
+        if work.meeting(&meeting.room).await?.is_some() {
+            return Err(Refusal::RoomTaken);
+        }
+        let meeting = Meeting {
+            organiser: asker.account().map(|account| account.id.clone()),
+            made: now,
+            ..meeting
+        };
+        work.insert_meeting(&meeting).await?;
+        Ok(work.commit().await?)
+    }
+
+    /// What is known of the meeting in a room.
+    ///
+    /// # Errors
+    /// When what is kept cannot be read.
+    pub(crate) async fn meeting(&self, room: &str) -> Result<Option<Meeting>, Refusal> {
+        Ok(self.store.begin().await?.meeting(room).await?)
+    }
+
+    /// Keeps what the hosts of a meeting say now, if the meeting is known.
+    ///
+    /// # Errors
+    /// When nothing can be kept.
+    pub(crate) async fn hosts_say(
+        &self,
+        room: &str,
+        policy: &str,
+        said: E2ee,
+    ) -> Result<(), Refusal> {
+        let mut work = self.store.begin().await?;
+        work.set_policy(room, policy, said).await?;
         Ok(work.commit().await?)
     }
 

@@ -10,7 +10,7 @@ mod codes;
 mod devices;
 pub mod licence;
 mod limits;
-mod meetings;
+pub(crate) mod meetings;
 mod password;
 mod proof;
 mod refusal;

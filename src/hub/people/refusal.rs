@@ -55,6 +55,11 @@ pub enum Refusal {
         "the signature is not this device's over this code or challenge and the name of this hub; get a new one and sign it"
     )]
     Proof,
+    /// Another meeting has the room.
+    #[error(
+        "there is a meeting in this room already; make another room, or delete that meeting first"
+    )]
+    RoomTaken,
     /// There is an admin.
     #[error("this hub is set up already; sign in, or ask an admin for an invitation")]
     SetUp,

@@ -122,7 +122,7 @@ impl Member {
             version: self.version,
             permission: Some(self.permission()),
             is_publisher: !self.tracks.is_empty(),
-            kind: self.kind() as i32,
+            kind: self.admission.participant_kind() as i32,
             client_protocol: self.client_protocol,
             ..Default::default()
         }
@@ -184,22 +184,6 @@ impl Member {
             hidden: self.admission.hidden,
             can_update_metadata: self.admission.can_update_own_metadata,
             ..Default::default()
-        }
-    }
-
-    fn kind(&self) -> proto::participant_info::Kind {
-        use proto::participant_info::Kind;
-        match self.admission.kind.as_str() {
-            "egress" => Kind::Egress,
-            "ingress" => Kind::Ingress,
-            "sip" => Kind::Sip,
-            "agent" => Kind::Agent,
-            "connector" => Kind::Connector,
-            "bridge" => Kind::Bridge,
-            // The two older ways to say it.
-            _ if self.admission.agent => Kind::Agent,
-            _ if self.admission.recorder => Kind::Egress,
-            _ => Kind::Standard,
         }
     }
 

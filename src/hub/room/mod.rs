@@ -188,6 +188,11 @@ impl Room {
         }
     }
 
+    /// The text that who administers it wrote for everybody.
+    pub fn metadata(&self) -> &str {
+        &self.metadata
+    }
+
     /// How many are there.
     pub fn count(&self) -> usize {
         self.members.len()

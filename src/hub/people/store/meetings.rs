@@ -1,32 +1,68 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Meetings, and what admins chose.
 
+use roomseal_policy::{E2ee, KeyModel};
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, query, query_scalar};
 
 use super::{StoreError, Work};
 use crate::people::account::AccountId;
+use crate::people::meetings::{Meeting, Plan};
+
+const COLUMNS: &str = "room, organiser, e2ee, key_model, made, meeting_key, policy, said, title, starts, ends, session";
 
 impl Work {
-    pub(crate) async fn insert_meeting(
+    pub(crate) async fn insert_meeting(&mut self, meeting: &Meeting) -> Result<(), StoreError> {
+        let plan = meeting.plan.as_ref();
+        query(&format!(
+            "INSERT INTO meeting ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+        ))
+        .bind(&meeting.room)
+        .bind(meeting.organiser.as_ref().map(AccountId::as_str))
+        .bind(meeting.e2ee)
+        .bind(match meeting.key_model {
+            KeyModel::User => "user",
+            KeyModel::Server => "server",
+        })
+        .bind(meeting.made)
+        .bind(&meeting.meeting_key)
+        .bind(&meeting.policy)
+        .bind(meeting.said.map(word))
+        .bind(plan.map(|plan| &plan.title))
+        .bind(plan.map(|plan| plan.starts))
+        .bind(plan.map(|plan| plan.ends))
+        .bind(&meeting.session)
+        .execute(&mut *self.0)
+        .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn meeting(&mut self, room: &str) -> Result<Option<Meeting>, StoreError> {
+        let text = format!("SELECT {COLUMNS} FROM meeting WHERE room = $1");
+        let row = query(&text).bind(room).fetch_optional(&mut *self.0).await?;
+        Ok(row.as_ref().map(read).transpose()?)
+    }
+
+    /// Keeps what hosts say now, if the meeting is known.
+    pub(crate) async fn set_policy(
         &mut self,
         room: &str,
-        organiser: Option<&AccountId>,
-        e2ee: bool,
-        now: i64,
+        policy: &str,
+        said: E2ee,
     ) -> Result<(), StoreError> {
-        query("INSERT INTO meeting (room, organiser, e2ee, made) VALUES ($1, $2, $3, $4)")
+        query("UPDATE meeting SET policy = $1, said = $2 WHERE room = $3")
+            .bind(policy)
+            .bind(word(said))
             .bind(room)
-            .bind(organiser.map(AccountId::as_str))
-            .bind(e2ee)
-            .bind(now)
             .execute(&mut *self.0)
             .await?;
         Ok(())
     }
 
-    /// Forgets meetings that were made before.
+    /// Forgets meetings that were made before, and those that were scheduled and are over since.
     pub(crate) async fn delete_meetings(&mut self, before: i64) -> Result<(), StoreError> {
-        query("DELETE FROM meeting WHERE made < $1")
+        query("DELETE FROM meeting WHERE made < $1 AND (ends IS NULL OR ends < $2)")
+            .bind(before)
             .bind(before)
             .execute(&mut *self.0)
             .await?;
@@ -60,4 +96,42 @@ impl Work {
             .await?;
         Ok(())
     }
+}
+
+fn word(e2ee: E2ee) -> &'static str {
+    match e2ee {
+        E2ee::On => "on",
+        E2ee::Off => "off",
+    }
+}
+
+fn read(row: &SqliteRow) -> Result<Meeting, sqlx::Error> {
+    let key_model: String = row.try_get("key_model")?;
+    let said: Option<String> = row.try_get("said")?;
+    let title: Option<String> = row.try_get("title")?;
+    let (starts, ends): (Option<i64>, Option<i64>) = (row.try_get("starts")?, row.try_get("ends")?);
+    let organiser: Option<String> = row.try_get("organiser")?;
+    Ok(Meeting {
+        room: row.try_get("room")?,
+        organiser: organiser.map(AccountId::kept),
+        e2ee: row.try_get("e2ee")?,
+        key_model: if key_model == "server" {
+            KeyModel::Server
+        } else {
+            KeyModel::User
+        },
+        made: row.try_get("made")?,
+        meeting_key: row.try_get("meeting_key")?,
+        policy: row.try_get("policy")?,
+        said: said.map(|said| if said == "on" { E2ee::On } else { E2ee::Off }),
+        plan: match (title, starts, ends) {
+            (Some(title), Some(starts), Some(ends)) => Some(Plan {
+                title,
+                starts,
+                ends,
+            }),
+            _ => None,
+        },
+        session: row.try_get("session")?,
+    })
 }

@@ -2,15 +2,13 @@
 //! What asks: it keeps the cookie that it is given, and sends what pages of the hub send.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// For what takes milliseconds, on a busy machine.
-const SOON: Duration = Duration::from_secs(60);
+use super::shared::SOON;
 
 #[derive(Clone)]
 pub(crate) struct Browser {

@@ -6,28 +6,27 @@
 mod accounts;
 mod browser;
 mod devices;
+mod hosts;
 mod meetings;
 mod nonsense;
 mod set_up;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod sign_in;
 mod sites;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use roomseal_hub::people::{Clock, People};
-use roomseal_hub::token::ApiKeys;
-use roomseal_hub::{Config, Hub, Origin};
-use serde_json::{Value, json};
-use tokio::task::JoinHandle;
-use zeroize::Zeroizing;
-
 use browser::{Answer, Browser};
-
-const SECRET: &str = "made up for this test only, 0123456789";
+use roomseal_hub::Origin;
+use roomseal_hub::people::{Clock, People};
+use serde_json::{Value, json};
+use shared::{Client, SECRET, bind, keys};
+use tokio::task::JoinHandle;
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -55,19 +54,8 @@ impl Office {
             None => People::in_memory(clock).await,
         };
         let people = Arc::new(people.unwrap());
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let hub = Hub::bind(Config {
-            listen: any,
-            media: any,
-            media_tcp: any,
-            keys: ApiKeys::new([("key".to_owned(), Zeroizing::new(SECRET.to_owned()))]),
-            most_rooms: 2,
-            most_participants: 3,
-            people: Arc::clone(&people),
-            pages: None,
-            origin: origin.map(|origin| Origin::parse(origin).unwrap()),
-        });
-        let hub = hub.await.unwrap();
+        let origin = origin.map(|origin| Origin::parse(origin).unwrap());
+        let hub = bind(Arc::clone(&people), None, origin).await;
         let address = hub.address().unwrap();
         let serving = tokio::spawn(async move {
             hub.serve().await;

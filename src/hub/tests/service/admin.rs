@@ -88,7 +88,7 @@ impl Client {
 #[tokio::test]
 async fn metadata_that_is_written_in_either_form_reaches_the_members() {
     let (hub, _) = hub().await;
-    let mut ann = Client::join(hub, "ann", "room").await.unwrap();
+    let mut ann = super::join(hub, "ann", "room").await.unwrap();
     let written = json!({ "room": "room", "metadata": "in JSON" });
     let (status, room) = ask(hub, "UpdateRoomMetadata", written).await;
     assert_eq!((status, &room["metadata"]), (200, &json!("in JSON")));
@@ -112,7 +112,7 @@ async fn metadata_that_is_written_in_either_form_reaches_the_members() {
     assert_eq!(room.metadata, "in protobuf");
     assert_eq!(ann.told_metadata().await, "in protobuf");
 
-    let mut bob = Client::join(hub, "bob", "room").await.unwrap();
+    let mut bob = super::join(hub, "bob", "room").await.unwrap();
     let metadata = bob
         .hear(|say| match say {
             Say::Join(join) => Some(join.room.clone().unwrap().metadata),
@@ -125,7 +125,7 @@ async fn metadata_that_is_written_in_either_form_reaches_the_members() {
 #[tokio::test]
 async fn nothing_is_done_without_the_grant_for_it() {
     let (hub, _) = hub().await;
-    let mut ann = Client::join(hub, "ann", "room").await.unwrap();
+    let mut ann = super::join(hub, "ann", "room").await.unwrap();
     let nothing = VideoGrants::default();
     let admin = VideoGrants {
         room_admin: true,
@@ -188,7 +188,7 @@ async fn nothing_is_done_without_the_grant_for_it() {
             let removed = proto::DisconnectReason::ParticipantRemoved;
             assert_eq!(ann.leave_reason().await, removed);
             assert!(ann.ends().await);
-            ann = Client::join(hub, "ann", "room").await.unwrap();
+            ann = super::join(hub, "ann", "room").await.unwrap();
         }
     }
     let deleted = proto::DisconnectReason::RoomDeleted;
@@ -199,7 +199,7 @@ async fn nothing_is_done_without_the_grant_for_it() {
 #[tokio::test]
 async fn what_cannot_be_done_is_answered_in_twirp_s_words() {
     let (hub, _) = hub().await;
-    let mut ann = Client::join(hub, "ann", "room").await.unwrap();
+    let mut ann = super::join(hub, "ann", "room").await.unwrap();
     let who = |room: &str, identity: &str| json!({ "room": room, "identity": identity });
     let answers = [
         ("GetParticipant", who("room", "eve"), 404, "not_found"),
@@ -257,7 +257,7 @@ async fn rooms_and_who_is_in_them_are_listed() {
     let ahead = json!({ "name": "later", "metadata": "agenda", "maxParticipants": 2 });
     let (status, later) = ask(hub, "CreateRoom", ahead).await;
     assert_eq!((status, &later["metadata"]), (200, &json!("agenda")));
-    let mut ann = Client::join(hub, "ann", "room").await.unwrap();
+    let mut ann = super::join(hub, "ann", "room").await.unwrap();
     ann.is_served().await;
     let (_, rooms) = ask(hub, "ListRooms", json!({})).await;
     let mut names: Vec<_> = rooms["rooms"].as_array().unwrap().iter().collect();

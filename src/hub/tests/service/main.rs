@@ -5,33 +5,28 @@
 
 mod admin;
 mod page;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod tcp;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::SinkExt as _;
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message as Say;
 use livekit_protocol::{self as proto};
 use livekit_token::{AccessToken, VideoGrants};
 use prost::Message as _;
+use roomseal_hub::Pages;
 use roomseal_hub::forward::Addresses;
 use roomseal_hub::people::{Clock, People};
-use roomseal_hub::token::ApiKeys;
-use roomseal_hub::{Config, Hub, Pages};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{WebSocketStream, client_async};
-use zeroize::Zeroizing;
 
-const SECRET: &str = "made up for this test only, 0123456789";
-
-/// For what takes milliseconds, on a busy machine.
-const SOON: Duration = Duration::from_secs(20);
+use shared::{Client, SECRET, SOON, bind};
 
 /// A hub on loopback: where signalling and media go.
 async fn hub() -> (SocketAddr, Addresses) {
@@ -39,20 +34,8 @@ async fn hub() -> (SocketAddr, Addresses) {
 }
 
 async fn hub_with(pages: Option<Pages>) -> (SocketAddr, Addresses) {
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let hub = Hub::bind(Config {
-        listen: any,
-        media: any,
-        media_tcp: any,
-        keys: ApiKeys::new([("key".to_owned(), Zeroizing::new(SECRET.to_owned()))]),
-        most_rooms: 2,
-        most_participants: 3,
-        pages,
-        people: Arc::new(People::in_memory(Clock::system()).await.unwrap()),
-        origin: None,
-    })
-    .await
-    .unwrap();
+    let people = Arc::new(People::in_memory(Clock::system()).await.unwrap());
+    let hub = bind(people, pages, None).await;
     let (signalling, media) = (hub.address().unwrap(), hub.media());
     tokio::spawn(hub.serve());
     (signalling, media)
@@ -86,65 +69,8 @@ async fn get(hub: SocketAddr, path: &str, headers: &str) -> (u16, String) {
     (status, body.to_owned())
 }
 
-struct Client {
-    socket: WebSocketStream<TcpStream>,
-}
-
-impl Client {
-    async fn join(hub: SocketAddr, identity: &str, room: &str) -> Result<Self, u16> {
-        let stream = TcpStream::connect(hub).await.unwrap();
-        let url = format!(
-            "ws://{hub}/rtc?protocol=16&auto_subscribe=1&access_token={}",
-            token(identity, room)
-        );
-        match client_async(url, stream).await {
-            Ok((socket, _)) => Ok(Self { socket }),
-            Err(tokio_tungstenite::tungstenite::Error::Http(response)) => {
-                Err(response.status().as_u16())
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    async fn ask(&mut self, message: Ask) {
-        let request = proto::SignalRequest {
-            message: Some(message),
-        };
-        let _ = self
-            .socket
-            .send(Message::binary(request.encode_to_vec()))
-            .await;
-    }
-
-    /// The next message from which `find` makes something.
-    async fn hear<T>(&mut self, find: impl Fn(&Say) -> Option<T>) -> T {
-        timeout(SOON, async {
-            loop {
-                let message = self.socket.next().await.unwrap().unwrap();
-                let Message::Binary(bytes) = message else {
-                    panic!("{message:?}");
-                };
-                let response = proto::SignalResponse::decode(bytes).unwrap();
-                if let Some(found) = find(&response.message.unwrap()) {
-                    return found;
-                }
-            }
-        })
-        .await
-        .unwrap()
-    }
-
-    /// Whether the connection ends.
-    async fn ends(&mut self) -> bool {
-        let end = async { while let Some(Ok(_)) = self.socket.next().await {} };
-        timeout(SOON, end).await.is_ok()
-    }
-
-    async fn is_served(&mut self) {
-        self.ask(Ask::Ping(1)).await;
-        self.hear(|say| matches!(say, Say::Pong(_)).then_some(()))
-            .await;
-    }
+async fn join(hub: SocketAddr, identity: &str, room: &str) -> Result<Client, u16> {
+    Client::connect(hub, &token(identity, room)).await
 }
 
 #[tokio::test]
@@ -179,11 +105,11 @@ async fn a_full_room_and_a_full_hub_say_so() {
     let (hub, _) = hub().await;
     let mut members = Vec::new();
     for identity in ["ann", "bob", "cem"] {
-        members.push(Client::join(hub, identity, "one").await.unwrap());
+        members.push(join(hub, identity, "one").await.unwrap());
     }
-    assert_eq!(Client::join(hub, "dee", "one").await.err(), Some(503));
-    members.push(Client::join(hub, "dee", "two").await.unwrap());
-    assert_eq!(Client::join(hub, "eve", "three").await.err(), Some(503));
+    assert_eq!(join(hub, "dee", "one").await.err(), Some(503));
+    members.push(join(hub, "dee", "two").await.unwrap());
+    assert_eq!(join(hub, "eve", "three").await.err(), Some(503));
     for member in &mut members {
         member.is_served().await;
     }
@@ -192,8 +118,8 @@ async fn a_full_room_and_a_full_hub_say_so() {
 #[tokio::test]
 async fn the_older_of_two_with_the_same_identity_is_told_and_cut_off() {
     let (hub, _) = hub().await;
-    let mut older = Client::join(hub, "ann", "room").await.unwrap();
-    let mut newer = Client::join(hub, "ann", "room").await.unwrap();
+    let mut older = join(hub, "ann", "room").await.unwrap();
+    let mut newer = join(hub, "ann", "room").await.unwrap();
     let reason = older
         .hear(|say| match say {
             Say::Leave(leave) => Some(leave.reason()),
@@ -208,8 +134,8 @@ async fn the_older_of_two_with_the_same_identity_is_told_and_cut_off() {
 #[tokio::test]
 async fn who_sends_garbage_is_cut_off_and_the_others_go_on() {
     let (hub, media) = hub().await;
-    let mut ann = Client::join(hub, "ann", "room").await.unwrap();
-    let mut eve = Client::join(hub, "eve", "room").await.unwrap();
+    let mut ann = join(hub, "ann", "room").await.unwrap();
+    let mut eve = join(hub, "eve", "room").await.unwrap();
     for _ in 0..100 {
         let _ = eve.socket.send(Message::binary(vec![0xff; 1000])).await;
     }
@@ -217,13 +143,13 @@ async fn who_sends_garbage_is_cut_off_and_the_others_go_on() {
     ann.is_served().await;
 
     // A message larger than any that makes sense.
-    let mut eve = Client::join(hub, "eve", "room").await.unwrap();
+    let mut eve = join(hub, "eve", "room").await.unwrap();
     let _ = eve.socket.send(Message::binary(vec![0; 4 << 20])).await;
     assert!(eve.ends().await);
     ann.is_served().await;
 
     // Descriptions that are none.
-    let mut eve = Client::join(hub, "eve", "room").await.unwrap();
+    let mut eve = join(hub, "eve", "room").await.unwrap();
     let offer = proto::SessionDescription {
         r#type: "offer".into(),
         sdp: "v=0\r\nm=video 9 nonsense\r\n".into(),
@@ -254,8 +180,8 @@ async fn who_sends_garbage_is_cut_off_and_the_others_go_on() {
 #[tokio::test]
 async fn who_does_not_take_what_it_is_sent_holds_nobody_up() {
     let (hub, _) = hub().await;
-    let mut ann = Client::join(hub, "ann", "room").await.unwrap();
-    let mut slow = Client::join(hub, "slow", "room").await.unwrap();
+    let mut ann = join(hub, "ann", "room").await.unwrap();
+    let mut slow = join(hub, "slow", "room").await.unwrap();
     slow.is_served().await;
     // Each is told to everybody; together they are more than sockets and queues hold.
     for number in 0..400 {

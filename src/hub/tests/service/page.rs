@@ -5,16 +5,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use roomseal_hub::token::ApiKeys;
 use roomseal_hub::{Pages, PagesError};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::client_async;
-use zeroize::Zeroizing;
 
-use super::{SECRET, SOON, hub, hub_with};
+use super::shared::{SOON, keys};
+use super::{hub, hub_with};
 
 struct Answer {
     status: u16,
@@ -208,7 +207,7 @@ async fn a_browser_gets_a_token_for_one_room_and_comes_in_with_it() {
     assert_eq!(entry["url"], format!("ws://{hub}"));
     let token = entry["token"].as_str().unwrap();
 
-    let keys = ApiKeys::new([("key".to_owned(), Zeroizing::new(SECRET.to_owned()))]);
+    let keys = keys();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let admission = keys.admit(token, now).unwrap();
     assert_eq!(admission.identity, entry["identity"].as_str().unwrap());
@@ -291,10 +290,13 @@ async fn bad_requests_to_join_are_answered_with_what_to_do() {
         .is_problem(422, "longer");
     join(hub, "room", &"x".repeat(5000))
         .await
-        .is_problem(400, "longer");
+        .is_problem(422, "longer");
+    join(hub, "room", &"x".repeat(20_000))
+        .await
+        .is_problem(413, "at most");
     let head = format!("POST /api/meetings/room/join HTTP/1.1\r\nHost: {hub}{AS_JSON}");
     for body in ["", "{", "[]", "{\"name\": 7}", "\"\\ud800\""] {
-        ask(hub, &head, body).await.is_problem(400, "name");
+        ask(hub, &head, body).await.is_problem(400, "JSON");
     }
     let answer = get(hub, "/api/meetings/room/join", "").await;
     answer.is_problem(405, "POST");

@@ -75,7 +75,7 @@ async fn read_packets(mut stream: OwnedReadHalf, packets: mpsc::Sender<Vec<u8>>)
 #[tokio::test]
 async fn a_client_that_has_only_tcp_is_connected() {
     let (hub, media) = hub().await;
-    let mut ann = Client::join(hub, "ann", "room").await.unwrap();
+    let mut ann = super::join(hub, "ann", "room").await.unwrap();
     let (sdp, id) = ann
         .hear(|say| match say {
             Say::Offer(offer) => Some((offer.sdp.clone(), offer.id)),
@@ -134,7 +134,7 @@ async fn a_client_that_has_only_tcp_is_connected() {
 #[tokio::test]
 async fn who_sends_garbage_or_takes_many_connections_is_cut_off_and_others_are_served() {
     let (hub, media) = hub().await;
-    let mut ann = Client::join(hub, "ann", "room").await.unwrap();
+    let mut ann = super::join(hub, "ann", "room").await.unwrap();
     // Packets that are nobody's, and lengths that are none.
     for packet in [&[0, 1, 7][..], &[0, 0], &[0xff; 70_000]] {
         let mut stream = TcpStream::connect(media.tcp).await.unwrap();

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `POST /api/meetings/ROOM/policy`: a host who cannot write the room's metadata says what holds.
+
+use std::time::Instant;
+
+use hyper::StatusCode;
+use roomseal_policy::{Chain, E2ee, HostCheck, Merged, RoomName, read_metadata, write_metadata};
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::devices::bearer;
+use super::problem::Problem;
+use super::{Answer, Api, Visitor, body, respond};
+use crate::entry::since_1970;
+use crate::hosts;
+use crate::meeting::{Building, ask};
+use crate::people::Refusal;
+use crate::room::{Told, Wish};
+use crate::token::Admission;
+
+/// The longest message, in bytes: that of hundreds of presses.
+const LONGEST: usize = 256 * 1024;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Say {
+    /// The policies, as members send them to each other.
+    policy: Box<RawValue>,
+}
+
+impl Api {
+    pub(super) async fn policy(&self, visitor: Visitor) -> Answer {
+        let building = visitor.building.clone();
+        let room: RoomName = room_of(&visitor)?;
+        let admission = self.participant(&visitor, &room)?;
+        // Signatures are verified, which takes a while.
+        let limited = building.joins.take(visitor.address, Instant::now());
+        limited.map_err(Refusal::TooMany)?;
+        let said: Say = body::read_of(visitor.request, LONGEST).await?;
+        let metadata = metadata_of(&building, &room).await;
+        let chain = self
+            .verified(&room, &metadata, said.policy.get(), &admission)
+            .await?;
+        let e2ee = chain.head().e2ee();
+        hosts::may_turn(&building, room.as_str(), Some(e2ee)).await?;
+        let knocks = building.switch.find(room.as_str());
+        // Where the metadata is somebody else's, members have it from each other alone.
+        if let (Some(knocks), Ok(metadata)) = (knocks, write_metadata(&metadata, &chain)) {
+            // One that closes meanwhile has nobody to tell.
+            let _ = ask(&knocks, Wish::Metadata(metadata)).await;
+        }
+        hosts::follow(&building, room.as_str(), &chain.message(), e2ee).await?;
+        tracing::info!(room = %room, on = (e2ee == E2ee::On), "a host says whether encryption is on");
+        Ok(respond(StatusCode::OK, &json!({ "e2ee": e2ee })))
+    }
+
+    /// Who came with a token for this room.
+    pub(super) fn participant(
+        &self,
+        visitor: &Visitor,
+        room: &RoomName,
+    ) -> Result<Admission, Problem> {
+        let token = bearer(visitor).ok_or(Refusal::Token)?;
+        let admission = self.keys.admit(token, since_1970());
+        let admission = admission.ok().filter(|it| it.room == room.as_str());
+        Ok(admission.ok_or(Refusal::Token)?)
+    }
+
+    /// What is known of the meeting's policies with this message taken in, if hosts of this meeting signed all of it.
+    async fn verified(
+        &self,
+        room: &RoomName,
+        metadata: &str,
+        message: &str,
+        admission: &Admission,
+    ) -> Result<Chain, Problem> {
+        let meeting = self.people.meeting(room.as_str()).await?;
+        let key = meeting.and_then(|meeting| meeting.meeting_key);
+        let check = match key.and_then(|key| key.parse().ok()) {
+            Some(key) => HostCheck::Link(key),
+            None => HostCheck::FirstUse,
+        };
+        let refused = |refusal: roomseal_policy::Refusal| {
+            let what = format!("the policy is not taken: {refusal}");
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "policy", what)
+        };
+        let known = read_metadata(metadata);
+        let known = known.and_then(|known| Chain::begin(&known, room, &check).ok());
+        let Some(mut chain) = known else {
+            // The first word is that of who started the meeting, or of hosts by its key.
+            if check == HostCheck::FirstUse && !admission.room_admin {
+                return Err(Problem::new(
+                    StatusCode::FORBIDDEN,
+                    "hosts-unknown",
+                    UNKNOWN,
+                ));
+            }
+            return Chain::begin(message, room, &check).map_err(refused);
+        };
+        match chain.merge(message).map_err(refused)? {
+            Merged::Other(other) => Ok(other),
+            _ => Ok(chain),
+        }
+    }
+}
+
+const UNKNOWN: &str = "the hub does not know the hosts of this meeting yet; name meeting_key when the meeting is \
+                       started, or say it first with the token of who started it";
+
+/// The room that the path names: `/api/meetings/{room}/…`.
+pub(super) fn room_of(visitor: &Visitor) -> Result<RoomName, Problem> {
+    let room = visitor.part(3).parse();
+    room.map_err(|error: roomseal_policy::RoomNameError| {
+        Problem::new(StatusCode::NOT_FOUND, "no-room", error.to_string())
+    })
+}
+
+/// The text for everybody in the room; empty when it is not open.
+async fn metadata_of(building: &Building, room: &RoomName) -> String {
+    let Some(knocks) = building.switch.find(room.as_str()) else {
+        return String::new();
+    };
+    match ask(&knocks, Wish::Show).await {
+        Some(Ok(Told::Room(room))) => room.metadata,
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A hub on loopback, and a client that speaks its signalling.
+
+#![allow(dead_code, reason = "each of the tests uses its part")]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use livekit_protocol::signal_request::Message as Ask;
+use livekit_protocol::signal_response::Message as Say;
+use livekit_protocol::{self as proto};
+use prost::Message as _;
+use roomseal_hub::people::People;
+use roomseal_hub::token::ApiKeys;
+use roomseal_hub::{Config, Hub, Origin, Pages};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{WebSocketStream, client_async};
+use zeroize::Zeroizing;
+
+/// Of the API key `key`.
+pub(crate) const SECRET: &str = "made up for this test only, 0123456789";
+
+/// For what takes milliseconds, on a busy machine.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+
+/// The keys of every hub here.
+pub(crate) fn keys() -> ApiKeys {
+    ApiKeys::new([("key".to_owned(), Zeroizing::new(SECRET.to_owned()))])
+}
+
+/// A hub of two rooms for three each.
+pub(crate) async fn bind(people: Arc<People>, pages: Option<Pages>, origin: Option<Origin>) -> Hub {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let hub = Hub::bind(Config {
+        listen: any,
+        media: any,
+        media_tcp: any,
+        keys: keys(),
+        most_rooms: 2,
+        most_participants: 3,
+        people,
+        pages,
+        origin,
+    });
+    hub.await.unwrap()
+}
+
+pub(crate) struct Client {
+    pub(crate) socket: WebSocketStream<TcpStream>,
+}
+
+impl Client {
+    /// Comes with a token.
+    ///
+    /// # Errors
+    /// The status, when it is not let in.
+    pub(crate) async fn connect(hub: SocketAddr, token: &str) -> Result<Self, u16> {
+        let stream = TcpStream::connect(hub).await.unwrap();
+        let url = format!("ws://{hub}/rtc?protocol=16&auto_subscribe=1&access_token={token}");
+        match client_async(url, stream).await {
+            Ok((socket, _)) => Ok(Self { socket }),
+            Err(tokio_tungstenite::tungstenite::Error::Http(response)) => {
+                Err(response.status().as_u16())
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    pub(crate) async fn ask(&mut self, message: Ask) {
+        let request = proto::SignalRequest {
+            message: Some(message),
+        };
+        let _ = self
+            .socket
+            .send(Message::binary(request.encode_to_vec()))
+            .await;
+    }
+
+    /// The next message from which `find` makes something.
+    pub(crate) async fn hear<T>(&mut self, find: impl Fn(&Say) -> Option<T>) -> T {
+        timeout(SOON, async {
+            loop {
+                let message = self.socket.next().await.unwrap().unwrap();
+                let Message::Binary(bytes) = message else {
+                    panic!("{message:?}");
+                };
+                let response = proto::SignalResponse::decode(bytes).unwrap();
+                if let Some(found) = find(&response.message.unwrap()) {
+                    return found;
+                }
+            }
+        })
+        .await
+        .unwrap()
+    }
+
+    /// Whether the connection ends.
+    pub(crate) async fn ends(&mut self) -> bool {
+        let end = async { while let Some(Ok(_)) = self.socket.next().await {} };
+        timeout(SOON, end).await.is_ok()
+    }
+
+    pub(crate) async fn is_served(&mut self) {
+        self.ask(Ask::Ping(1)).await;
+        self.hear(|say| matches!(say, Say::Pong(_)).then_some(()))
+            .await;
+    }
+}
