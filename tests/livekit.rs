@@ -296,6 +296,22 @@ impl Server {
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
+    /// What it says of a token, as an answer over HTTP.
+    pub fn validate(&self, token: &str) -> String {
+        let mut stream = TcpStream::connect((self.address, self.port)).expect("the server listens");
+        write!(
+            stream,
+            "GET /rtc/validate HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n",
+            self.address
+        )
+        .expect("the server reads");
+        let mut answer = String::new();
+        stream
+            .read_to_string(&mut answer)
+            .expect("the server answers");
+        answer
+    }
+
     fn wait_until_it_answers(&self) {
         let deadline = Instant::now() + Duration::from_secs(10);
         while TcpStream::connect((self.address, self.port)).is_err() {

@@ -82,11 +82,8 @@ fn a_host_turns_encryption_on_bots_are_put_out_and_the_meeting_ends_for_everybod
         wait_for_shield(member, began, "open");
     }
     // While it is off, whatever joins may stay.
-    let bot = |identity| {
-        let token = server.token_of_kind("egress", identity, "hub");
-        Bare::join(&server.url(), &token, Vec::new())
-    };
-    let recorder = bot("recorder");
+    let token = server.token_of_kind("egress", "recorder", "hub");
+    let recorder = Bare::join(&server.url(), &token, Vec::new());
     let watcher = Bare::join(&server.url(), &server.token("watcher", "hub"), Vec::new());
     let off = watcher.metadata().pop().unwrap();
     assert!(!off.is_empty(), "the policy is in the metadata");
@@ -111,10 +108,14 @@ fn a_host_turns_encryption_on_bots_are_put_out_and_the_meeting_ends_for_everybod
         let mut texts = status.happenings.iter().map(|it| &it.text);
         texts.any(|text| text.contains("recorder")).then_some(())
     });
-    // Who comes now learns what holds from the metadata; a bot is put out again.
-    let second = bot("second");
-    assert_eq!(second.metadata(), [on]);
-    second.wait_until_out(SOON);
+    // Who comes now learns what holds from the metadata; a bot is not let in again, and told why.
+    let late = Bare::join(&server.url(), &server.token("late", "hub"), Vec::new());
+    assert_eq!(late.metadata(), [on]);
+    let refused = server.validate(&server.token_of_kind("egress", "second", "hub"));
+    assert!(
+        refused.contains("403") && refused.contains("a recorder is not let in"),
+        "{refused}"
+    );
 
     let (refused, said) = ask(&guest, &["end"]);
     assert!(!refused && said.contains("only a host"), "{said}");
