@@ -67,6 +67,23 @@ pub(crate) fn drawn(beginning: &str) -> String {
     format!("{beginning}{}", Base64UrlUnpadded::encode_string(&random))
 }
 
+/// The name of a session: a random UUID (RFC 9562, version 4).
+pub(crate) fn uuid() -> String {
+    let mut random = [0; 16];
+    draw(&mut random);
+    random[6] = random[6] & 0x0f | 0x40;
+    random[8] = random[8] & 0x3f | 0x80;
+    let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let parts = [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ];
+    parts.join("-")
+}
+
 /// A name that does not look like something else to others.
 ///
 /// # Errors

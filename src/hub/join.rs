@@ -23,7 +23,7 @@ use crate::entry::{self, GUEST, Person, VALID};
 use crate::guests::network;
 use crate::hosts::{self, Unfit};
 use crate::meeting::Building;
-use crate::{api, pages};
+use crate::{api, pages, plugnmeet};
 
 /// So many may come from one address at once: an office behind one address has a meeting at the full hour.
 const AT_ONCE: u32 = 30;
@@ -117,10 +117,15 @@ async fn let_in(
         .map_err(too_often)?;
     let room = RoomName::from_str(room)
         .map_err(|error| Problem::new(StatusCode::NOT_FOUND, "no-room", error.to_string()))?;
-    let account = building.api.account(request.headers()).await?;
+    let headers = request.headers().clone();
+    let account = building.api.account(&headers).await?;
     let wish: Wish = api::read(request).await?;
     let name = entry::called(&wish.name)
         .map_err(|what| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", what))?;
+    // Who was sent here by the link of an integration is who that says.
+    if let Some(person) = plugnmeet::cookie(&headers, &room, &building.keys) {
+        return entry_of(&person, url, building);
+    }
     let identity = match account {
         // With several browsers, each is one participant.
         Some(account) => entry::drawn(&format!("account-{}-", account.id.as_str())),
@@ -136,12 +141,17 @@ async fn let_in(
         name,
         is_host: false,
     };
+    entry_of(&person, url, building)
+}
+
+fn entry_of(person: &Person<'_>, url: String, building: &Building) -> Result<Entry, Problem> {
     let token = person.token(&building.keys).ok_or_else(Problem::no_key)?;
-    tracing::info!(room = %room, identity = person.identity, "a browser is let in");
+    let (room, identity) = (person.room, person.identity.clone());
+    tracing::info!(room, identity, "a browser is let in");
     Ok(Entry {
         url,
         token,
-        identity: person.identity,
+        identity,
         valid: VALID.as_secs(),
     })
 }

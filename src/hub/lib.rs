@@ -24,6 +24,7 @@
 //!  browser ──HTTP──► api ──► people (accounts, sessions, audit log) ──► store (SQL)
 //! ```
 //!
+//! Programs that speak with Plug-N-Meet make meetings by `plugnmeet`. The one secret that the hub may hold is in `secrets`.
 //! A browser gets the page from `pages`, and from `join` a token for its meeting; then it is a client as any other.
 //!
 //! What one client does bears on nobody else: queues are bounded, what does not fit is dropped (packets), waited for
@@ -33,6 +34,7 @@
 
 mod api;
 mod bucket;
+mod calendar;
 mod entry;
 pub mod forward;
 mod guests;
@@ -41,8 +43,10 @@ mod join;
 mod meeting;
 mod pages;
 pub mod people;
+mod plugnmeet;
 pub mod room;
 mod routes;
+mod secrets;
 mod serve;
 mod streams;
 mod switch;

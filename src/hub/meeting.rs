@@ -23,6 +23,7 @@ use crate::join::Joins;
 use crate::pages::Pages;
 use crate::room::{Action, ConnectionId, Denied, Dice, Input, Room, Told, Unwelcome, Visit, Wish};
 use crate::routes::RoomNumber;
+use crate::secrets::Secrets;
 use crate::streams::Streams;
 use crate::switch::Switch;
 use crate::token::{Admission, ApiKeys};
@@ -107,6 +108,7 @@ pub(crate) struct Building {
     pub(crate) keys: Arc<ApiKeys>,
     pub(crate) pages: Option<Pages>,
     pub(crate) joins: Joins,
+    pub(crate) secrets: Secrets,
     pub(crate) api: Api,
     pub(crate) socket: UdpSocket,
     pub(crate) streams: Streams,
@@ -205,6 +207,7 @@ impl Meeting {
                     .switch
                     .close(self.number, &self.name, || knocks.is_empty())
             {
+                self.building.secrets.forget(&self.name);
                 tracing::info!(room = self.name, "a room closes");
                 return;
             }
@@ -228,6 +231,9 @@ impl Meeting {
         let now = self.start.elapsed();
         let actions = match knock {
             Knock::Administer { wish, reply } => {
+                if matches!(wish, Wish::End) {
+                    self.building.secrets.forget(&self.name);
+                }
                 let writes = matches!(wish, Wish::Metadata(_) | Wish::SetUp(_) | Wish::End);
                 let (told, actions) = self.room.administer(wish, now);
                 if writes {

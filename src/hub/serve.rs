@@ -35,6 +35,8 @@ use crate::join::{self, Joins};
 use crate::meeting::{Building, Closed, Connection, Knock};
 use crate::pages::{self, Pages};
 use crate::people::{self, People};
+use crate::plugnmeet;
+use crate::secrets::Secrets;
 use crate::streams::{self, Streams};
 use crate::switch::Switch;
 use crate::token::{Admission, ApiKeys, Refusal};
@@ -155,6 +157,7 @@ impl Hub {
                 keys: Arc::clone(&keys),
                 pages: config.pages,
                 joins: Joins::default(),
+                secrets: Secrets::default(),
                 socket,
                 streams: Streams::default(),
                 media,
@@ -282,6 +285,9 @@ async fn answer<H: Send + Sync + 'static>(
     if let Some(room) = join::room_of(path).map(str::to_owned) {
         return join::answer(request, &room, address, &building).await;
     }
+    if request.uri().path().starts_with(plugnmeet::PATH) {
+        return plugnmeet::answer(request, address, &building).await;
+    }
     if request.uri().path().starts_with(twirp::PATH) {
         return twirp::answer(request, &building).await;
     }
@@ -292,6 +298,7 @@ async fn answer<H: Send + Sync + 'static>(
         return say(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here");
     }
     match request.uri().path() {
+        "/" if plugnmeet::is_link(&request) => plugnmeet::enter(&request, &building.api),
         "/" => say(StatusCode::OK, "OK"),
         "/rtc/validate" => match admit(&request, &building.keys) {
             Ok((admission, _)) => validate(&admission, &building).await,

@@ -10,8 +10,10 @@ use std::time::Duration;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use livekit_protocol::participant_info::Kind;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 /// The longest text taken for a token, in bytes.
@@ -87,22 +89,33 @@ impl ApiKeys {
         })
     }
 
+    /// Whether the holder of a key signed these bytes: `signature` is the lower-case hex of their HMAC-SHA256. Takes as
+    /// long whatever is wrong.
+    pub fn has_signed(&self, key: &str, bytes: &[u8], signature: &str) -> bool {
+        let known = self.keys.get(key);
+        let key = known.map_or("", |key| key.as_str());
+        let mut mac = empty_mac(key);
+        mac.update(bytes);
+        let expected = mac.finalize().into_bytes();
+        let expected: String = expected.iter().map(|byte| format!("{byte:02x}")).collect();
+        let is_right = expected.as_bytes().ct_eq(signature.as_bytes());
+        known.is_some() & bool::from(is_right)
+    }
+
+    /// Makes a token that says something else than who is admitted. `None` when the key is not known.
+    pub(crate) fn sign(&self, key: &str, claims: &impl Serialize) -> Option<String> {
+        let key = self.keys.get(key)?;
+        let header = write(&Header {
+            alg: "HS256".into(),
+        });
+        let signed = format!("{header}.{}", write(claims));
+        let signature = mac(key, &signed).finalize().into_bytes();
+        let signature = Base64UrlUnpadded::encode_string(&signature);
+        Some(format!("{signed}.{signature}"))
+    }
+
     fn verify(&self, token: &str, now: Duration) -> Result<Claims, Refusal> {
-        if token.len() > LONGEST {
-            return Err(Refusal::Malformed);
-        }
-        let (signed, signature) = token.rsplit_once('.').ok_or(Refusal::Malformed)?;
-        let (header, claims) = signed.split_once('.').ok_or(Refusal::Malformed)?;
-        let header: Header = read(header)?;
-        if header.alg != "HS256" {
-            return Err(Refusal::Algorithm);
-        }
-        let claims: Claims = read(claims)?;
-        let key = self.keys.get(&claims.iss).ok_or(Refusal::UnknownKey)?;
-        let signature = Base64UrlUnpadded::decode_vec(signature).map_err(|_| Refusal::Malformed)?;
-        mac(key, signed)
-            .verify_slice(&signature)
-            .map_err(|_| Refusal::Signature)?;
+        let claims: Claims = self.read(token)?;
         // Only now is what it says about time its maker's word.
         let now = now.as_secs();
         if claims.exp.saturating_add(LEEWAY.as_secs()) < now {
@@ -114,6 +127,26 @@ impl ApiKeys {
         Ok(claims)
     }
 
+    /// Reads what the holder of one of the keys signed. When that holds is for who asks to look at.
+    pub(crate) fn read<T: DeserializeOwned>(&self, token: &str) -> Result<T, Refusal> {
+        if token.len() > LONGEST {
+            return Err(Refusal::Malformed);
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or(Refusal::Malformed)?;
+        let (header, claims) = signed.split_once('.').ok_or(Refusal::Malformed)?;
+        let header: Header = read(header)?;
+        if header.alg != "HS256" {
+            return Err(Refusal::Algorithm);
+        }
+        let Issuer { iss } = read(claims)?;
+        let key = self.keys.get(&iss).ok_or(Refusal::UnknownKey)?;
+        let signature = Base64UrlUnpadded::decode_vec(signature).map_err(|_| Refusal::Malformed)?;
+        mac(key, signed)
+            .verify_slice(&signature)
+            .map_err(|_| Refusal::Signature)?;
+        read(claims)
+    }
+
     /// The name of a key to sign with; `None` when there is none.
     pub fn first(&self) -> Option<&str> {
         self.keys.keys().next().map(String::as_str)
@@ -122,7 +155,6 @@ impl ApiKeys {
     /// Makes a token that says what `admission` says, valid from `now` (time since 1970) for `valid`. `None` when its
     /// key is not known.
     pub fn issue(&self, admission: &Admission, now: Duration, valid: Duration) -> Option<String> {
-        let key = self.keys.get(&admission.api_key)?;
         let claims = Claims {
             exp: (now + valid).as_secs(),
             iss: admission.api_key.clone(),
@@ -149,15 +181,7 @@ impl ApiKeys {
                 agent: admission.agent,
             },
         };
-        let header = write(&Header {
-            alg: "HS256".into(),
-        });
-        let signed = format!("{header}.{}", write(&claims));
-        let signature = mac(key, &signed).finalize().into_bytes();
-        Some(format!(
-            "{signed}.{}",
-            Base64UrlUnpadded::encode_string(&signature)
-        ))
+        self.sign(&admission.api_key, &claims)
     }
 }
 
@@ -267,6 +291,12 @@ struct Header {
     alg: String,
 }
 
+/// Who signed, whatever else a token says.
+#[derive(Deserialize)]
+struct Issuer {
+    iss: String,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Claims {
     exp: u64,
@@ -310,10 +340,13 @@ struct Grants {
 }
 
 fn mac(key: &str, text: &str) -> Hmac<Sha256> {
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes keys of any length");
+    let mut mac = empty_mac(key);
     mac.update(text.as_bytes());
     mac
+}
+
+fn empty_mac(key: &str) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key.as_bytes()).expect("HMAC takes keys of any length")
 }
 
 fn read<'a, T: Deserialize<'a>>(part: &str) -> Result<T, Refusal> {
@@ -427,6 +460,30 @@ mod tests {
                 assert_eq!(keys().admit(&token, now()), Err(Refusal::Algorithm));
             }
         }
+    }
+
+    #[test]
+    fn who_signs_bytes_is_told_by_their_hex_alone() {
+        // RFC 4231, test case 2.
+        let keys = ApiKeys::new([("k".into(), Zeroizing::new("Jefe".into()))]);
+        let text = b"what do ya want for nothing?";
+        let hex = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        assert!(keys.has_signed("k", text, hex));
+        for (key, text, hex) in [
+            ("k", &text[1..], hex),
+            ("j", text, hex),
+            ("k", text, ""),
+            ("k", text, &hex[1..]),
+            ("k", text, &hex.to_uppercase()),
+        ] {
+            assert!(!keys.has_signed(key, text, hex), "{key} {hex}");
+        }
+        // The key that nobody has is no way round.
+        let mut mac = empty_mac("");
+        mac.update(text);
+        let hex = mac.finalize().into_bytes();
+        let hex: String = hex.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(!keys.has_signed("j", text, &hex));
     }
 
     #[test]

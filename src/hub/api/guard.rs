@@ -91,14 +91,8 @@ impl Api {
         peer: IpAddr,
     ) -> Result<IpAddr, Problem> {
         let headers = request.headers();
-        if !self.is_secure() && !peer.is_loopback() {
-            return Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "clear",
-                "from other machines this is answered over TLS only; put a proxy with TLS in front of the hub, and \
-                 start the hub with --origin https://…",
-            ));
-        }
+        let address = self.admit(headers, peer);
+        let address = address.map_err(|what| Problem::new(StatusCode::FORBIDDEN, "clear", what))?;
         let host = headers.get(header::HOST);
         let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
         // A name that anybody can point here would make its pages those of this site.
@@ -112,10 +106,26 @@ impl Api {
         if request.method() != Method::GET {
             self.is_own(headers, host)?;
         }
-        Ok(origin_of(headers, peer))
+        Ok(address)
     }
 
-    fn is_secure(&self) -> bool {
+    /// From where a request comes that is answered over TLS only, except on this machine.
+    ///
+    /// # Errors
+    /// What to do, when it came in clear.
+    pub(crate) fn admit(&self, headers: &HeaderMap, peer: IpAddr) -> Result<IpAddr, &'static str> {
+        if self.is_secure() || peer.is_loopback() {
+            Ok(origin_of(headers, peer))
+        } else {
+            Err(
+                "from other machines this is answered over TLS only; put a proxy with TLS in front of the hub, and \
+                 start the hub with --origin https://…",
+            )
+        }
+    }
+
+    /// Whether browsers reach it over TLS.
+    pub(crate) fn is_secure(&self) -> bool {
         self.origin.as_ref().is_some_and(|origin| origin.is_secure)
     }
 
@@ -152,15 +162,7 @@ impl Api {
 
     /// What the session's cookie holds.
     pub(super) fn token(&self, headers: &HeaderMap) -> Option<SessionToken> {
-        let cookies = headers.get_all(header::COOKIE).iter();
-        let mut cookies = cookies
-            .filter_map(|cookies| cookies.to_str().ok())
-            .flat_map(|cookies| cookies.split(';'));
-        let token = cookies.find_map(|cookie| {
-            let (name, value) = cookie.trim().split_once('=')?;
-            (name == self.cookie()).then_some(value)
-        });
-        token.map(SessionToken::read)
+        cookie(headers, self.cookie()).map(SessionToken::read)
     }
 
     /// The header that keeps a session in a browser; `None`: that ends it there.
@@ -186,6 +188,18 @@ impl Api {
             "roomseal"
         }
     }
+}
+
+/// What a cookie holds.
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let cookies = headers.get_all(header::COOKIE).iter();
+    let mut cookies = cookies
+        .filter_map(|cookies| cookies.to_str().ok())
+        .flat_map(|cookies| cookies.split(';'));
+    cookies.find_map(|cookie| {
+        let (found, value) = cookie.trim().split_once('=')?;
+        (found == name).then_some(value)
+    })
 }
 
 fn without_port(host: &str) -> &str {

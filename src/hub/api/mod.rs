@@ -9,10 +9,13 @@ mod accounts;
 mod body;
 mod description;
 mod devices;
+mod features;
 mod guard;
 mod meetings;
 mod policy;
 mod problem;
+mod schedule;
+mod secret;
 mod session;
 
 use std::net::IpAddr;
@@ -25,6 +28,7 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use serde::Serialize;
 
 pub(crate) use body::read;
+pub(crate) use guard::cookie;
 pub use guard::{Origin, OriginError};
 pub(crate) use problem::Problem;
 
@@ -62,6 +66,14 @@ enum Act {
     Audit,
     StartMeeting,
     Policy,
+    Secret,
+    Features,
+    StartFeature,
+    Schedule,
+    Plans,
+    Cancel,
+    Calendar,
+    InvitationText,
     Settings,
     ChangeSettings,
     PairingCode,
@@ -75,7 +87,7 @@ enum Act {
 }
 
 /// Method, path, what it does. In a path, `{…}` stands for one part.
-const ROUTES: [(Method, &str, Act); 24] = [
+const ROUTES: [(Method, &str, Act); 32] = [
     (Method::POST, "/api/set-up", Act::SetUp),
     (Method::POST, "/api/sign-in", Act::SignIn),
     (Method::POST, "/api/sign-out", Act::SignOut),
@@ -90,6 +102,22 @@ const ROUTES: [(Method, &str, Act); 24] = [
     (Method::GET, "/api/audit", Act::Audit),
     (Method::POST, "/api/meetings", Act::StartMeeting),
     (Method::POST, "/api/meetings/{room}/policy", Act::Policy),
+    (Method::GET, "/api/meetings/{room}/secret", Act::Secret),
+    (Method::GET, "/api/meetings/{room}/features", Act::Features),
+    (
+        Method::POST,
+        "/api/meetings/{room}/features/{feature}",
+        Act::StartFeature,
+    ),
+    (Method::GET, "/api/schedule", Act::Plans),
+    (Method::POST, "/api/schedule", Act::Schedule),
+    (Method::DELETE, "/api/schedule/{room}", Act::Cancel),
+    (Method::GET, "/api/schedule/{room}/calendar", Act::Calendar),
+    (
+        Method::GET,
+        "/api/schedule/{room}/invitation",
+        Act::InvitationText,
+    ),
     (Method::GET, "/api/settings", Act::Settings),
     (Method::PATCH, "/api/settings", Act::ChangeSettings),
     (Method::GET, "/api/devices", Act::Devices),
@@ -180,6 +208,14 @@ impl Api {
             Act::Audit => self.audit(visitor).await,
             Act::StartMeeting => self.start_meeting(visitor).await,
             Act::Policy => self.policy(visitor).await,
+            Act::Secret => self.secret(visitor).await,
+            Act::Features => self.features(visitor).await,
+            Act::StartFeature => self.start_feature(visitor).await,
+            Act::Schedule => self.schedule(visitor).await,
+            Act::Plans => self.plans(visitor).await,
+            Act::Cancel => self.cancel(visitor).await,
+            Act::Calendar => self.calendar(visitor).await,
+            Act::InvitationText => self.invitation_text(visitor).await,
             Act::Settings => self.settings().await,
             Act::ChangeSettings => self.change_settings(visitor).await,
             Act::PairingCode => self.pairing_code(visitor).await,
@@ -228,15 +264,19 @@ pub(crate) fn respond(status: StatusCode, value: &impl Serialize) -> Response<Fu
     with_type(status, "application/json", body)
 }
 
-fn nothing() -> Response<Full<Bytes>> {
+pub(crate) fn nothing() -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
     seal(&mut response);
     response
 }
 
-fn with_type(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+fn with_type(
+    status: StatusCode,
+    kind: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -35,7 +35,9 @@ pub(crate) struct Meeting {
     pub(crate) policy: Option<String>,
     /// Whether the last of these turns end-to-end encryption on.
     pub(crate) said: Option<E2ee>,
-    /// Of a scheduled meeting.
+    /// What it is called, where it was given a name.
+    pub(crate) title: Option<String>,
+    /// When it is to be, where that is scheduled: seconds since 1970.
     pub(crate) plan: Option<Plan>,
     /// Of one that was made by the API of Plug-N-Meet.
     pub(crate) session: Option<String>,
@@ -53,6 +55,7 @@ impl Meeting {
             meeting_key: None,
             policy: None,
             said: None,
+            title: None,
             plan: None,
             session: None,
         }
@@ -60,9 +63,8 @@ impl Meeting {
 }
 
 /// When a meeting is to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
-    pub(crate) title: String,
     /// Seconds since 1970, as is the end.
     pub(crate) starts: i64,
     pub(crate) ends: i64,
@@ -92,7 +94,7 @@ impl Asker {
         }
     }
 
-    fn account(&self) -> Option<&Account> {
+    pub(super) fn account(&self) -> Option<&Account> {
         match self {
             Self::Account(account) | Self::Device(_, account) => Some(account),
             Self::Owner => None,
@@ -109,7 +111,7 @@ impl People {
         &self,
         asker: &Asker,
         meeting: Meeting,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Meeting, Refusal> {
         may_start(asker.organiser(), meeting.e2ee)?;
         let mut work = self.store.begin().await?;
         let now = self.now();
@@ -124,7 +126,8 @@ impl People {
             ..meeting
         };
         work.insert_meeting(&meeting).await?;
-        Ok(work.commit().await?)
+        work.commit().await?;
+        Ok(meeting)
     }
 
     /// What is known of the meeting in a room.

@@ -15,6 +15,7 @@ mod password;
 mod proof;
 mod refusal;
 mod roll;
+mod schedule;
 mod set_up;
 mod sign_in;
 mod store;
@@ -126,6 +127,20 @@ impl People {
     fn limits(&self) -> MutexGuard<'_, Limits> {
         // They stay what they are if somebody panics.
         self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a try at something that only who holds a key can do, before it is known whether it is right.
+    ///
+    /// # Errors
+    /// When too many from this address were wrong.
+    pub(crate) fn attempt(&self, address: IpAddr) -> Result<(), Refusal> {
+        let limited = self.limits().take_of(address, self.clock.now());
+        limited.map_err(Refusal::TooMany)
+    }
+
+    /// The last try of this address was right.
+    pub(crate) fn was_right(&self, address: IpAddr) {
+        self.limits().right_of(address);
     }
 
     /// What `account` does for itself.

@@ -28,7 +28,7 @@ impl Work {
         .bind(&meeting.meeting_key)
         .bind(&meeting.policy)
         .bind(meeting.said.map(word))
-        .bind(plan.map(|plan| &plan.title))
+        .bind(&meeting.title)
         .bind(plan.map(|plan| plan.starts))
         .bind(plan.map(|plan| plan.ends))
         .bind(&meeting.session)
@@ -43,6 +43,22 @@ impl Work {
         Ok(row.as_ref().map(read).transpose()?)
     }
 
+    /// The scheduled ones of an account, or of the owner's box, that are not over, the next first.
+    pub(crate) async fn plans(
+        &mut self,
+        of: Option<&AccountId>,
+        now: i64,
+    ) -> Result<Vec<Meeting>, StoreError> {
+        let text = format!(
+            "SELECT {COLUMNS} FROM meeting WHERE COALESCE(organiser, '') = $1 AND ends > $2 ORDER BY starts, room"
+        );
+        let rows = query(&text)
+            .bind(of.map_or("", AccountId::as_str))
+            .bind(now);
+        let rows = rows.fetch_all(&mut *self.0).await?;
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
     /// Keeps what hosts say now, if the meeting is known.
     pub(crate) async fn set_policy(
         &mut self,
@@ -53,6 +69,14 @@ impl Work {
         query("UPDATE meeting SET policy = $1, said = $2 WHERE room = $3")
             .bind(policy)
             .bind(word(said))
+            .bind(room)
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn delete_meeting(&mut self, room: &str) -> Result<(), StoreError> {
+        query("DELETE FROM meeting WHERE room = $1")
             .bind(room)
             .execute(&mut *self.0)
             .await?;
@@ -108,7 +132,6 @@ fn word(e2ee: E2ee) -> &'static str {
 fn read(row: &SqliteRow) -> Result<Meeting, sqlx::Error> {
     let key_model: String = row.try_get("key_model")?;
     let said: Option<String> = row.try_get("said")?;
-    let title: Option<String> = row.try_get("title")?;
     let (starts, ends): (Option<i64>, Option<i64>) = (row.try_get("starts")?, row.try_get("ends")?);
     let organiser: Option<String> = row.try_get("organiser")?;
     Ok(Meeting {
@@ -124,14 +147,8 @@ fn read(row: &SqliteRow) -> Result<Meeting, sqlx::Error> {
         meeting_key: row.try_get("meeting_key")?,
         policy: row.try_get("policy")?,
         said: said.map(|said| if said == "on" { E2ee::On } else { E2ee::Off }),
-        plan: match (title, starts, ends) {
-            (Some(title), Some(starts), Some(ends)) => Some(Plan {
-                title,
-                starts,
-                ends,
-            }),
-            _ => None,
-        },
+        title: row.try_get("title")?,
+        plan: starts.zip(ends).map(|(starts, ends)| Plan { starts, ends }),
         session: row.try_get("session")?,
     })
 }

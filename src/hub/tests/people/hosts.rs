@@ -205,7 +205,7 @@ async fn a_press_puts_guests_and_programs_out_and_lets_people_with_accounts_stay
             Some(403)
         );
         let path = format!("/rtc/validate?access_token={guest}");
-        let (status, text) = plain(&office, &path).await;
+        let (status, text) = plain(&office, &path, "").await;
         assert!(status == 403 && text.contains("sign in"), "{status} {text}");
         assert_eq!(meeting.say(&office, E2ee::Off).await.status, 200);
     }
@@ -350,12 +350,15 @@ pub(super) fn token_of_owner() -> String {
 }
 
 /// Status and text of an answer that is no JSON.
-pub(super) async fn plain(office: &Office, path: &str) -> (u16, String) {
+pub(super) async fn plain(office: &Office, path: &str, headers: &str) -> (u16, String) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut stream = tokio::net::TcpStream::connect(office.address)
         .await
         .unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n",
+        office.address
+    );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).await.unwrap();

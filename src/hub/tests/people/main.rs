@@ -6,9 +6,13 @@
 mod accounts;
 mod browser;
 mod devices;
+mod features;
 mod hosts;
 mod meetings;
 mod nonsense;
+mod plugnmeet;
+mod schedule;
+mod secret;
 mod set_up;
 #[path = "../shared/mod.rs"]
 mod shared;

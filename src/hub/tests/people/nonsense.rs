@@ -102,6 +102,7 @@ async fn nonsense_is_refused_and_nothing_fails() {
                 let part: String =
                     url::form_urlencoded::byte_serialize(draw(text()).as_bytes()).collect();
                 let mut asked = path.replace("{id}", &part).replace("{room}", &part);
+                asked = asked.replace("{feature}", "cloud-recording");
                 if round % 4 == 0 {
                     let query: String =
                         url::form_urlencoded::byte_serialize(draw(text()).as_bytes()).collect();
@@ -130,6 +131,13 @@ async fn nonsense_is_refused_and_nothing_fails() {
                 let answer = browser.send(&method, &asked, kind, &sent).await;
                 assert!(answer.status < 500, "{method} {path} {sent}: {answer:?}");
                 if answer.status >= 400 {
+                    // What Plug-N-Meet's integrations ask is answered in its own shape.
+                    if path.starts_with("/auth/") {
+                        assert_eq!(answer.body["status"], false, "{answer:?}");
+                        assert!(answer.body["msg"].as_str().unwrap().len() > 15);
+                        *seen.entry(answer.status).or_insert(0) += 1;
+                        continue;
+                    }
                     let kind = answer.header("content-type");
                     assert_eq!(
                         kind,

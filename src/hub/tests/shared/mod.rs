@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, client_async};
 use zeroize::Zeroizing;
 
-/// Of the API key `key`.
+/// Of the API keys `key` and `office`.
 pub(crate) const SECRET: &str = "made up for this test only, 0123456789";
 
 /// For what takes milliseconds, on a busy machine.
@@ -29,7 +29,8 @@ pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// The keys of every hub here.
 pub(crate) fn keys() -> ApiKeys {
-    ApiKeys::new([("key".to_owned(), Zeroizing::new(SECRET.to_owned()))])
+    let secret = || Zeroizing::new(SECRET.to_owned());
+    ApiKeys::new(["key", "office"].map(|name| (name.to_owned(), secret())))
 }
 
 /// A hub of two rooms for three each.

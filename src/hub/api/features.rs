@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a meeting can have beside its members, and what end-to-end encryption (E2EE) switches off of it.
+
+use hyper::StatusCode;
+use roomseal_policy::{E2ee, Feature};
+use serde::Serialize;
+use serde_json::json;
+
+use super::policy::room_of;
+use super::problem::Problem;
+use super::{Answer, Api, Visitor, respond};
+use crate::hosts;
+use crate::people::Refusal;
+
+/// Each feature with its name in the API, and whether it is part of this hub at all.
+const NAMES: [(&str, Feature, bool); 11] = [
+    ("cloud-recording", Feature::CloudRecording, true),
+    ("stream-out", Feature::StreamOut, true),
+    ("live-transcription", Feature::LiveTranscription, true),
+    ("captions", Feature::Captions, true),
+    ("assistants", Feature::Assistants, true),
+    ("phone-dial-in", Feature::PhoneDialIn, true),
+    ("sip", Feature::SipH323, true),
+    ("h323", Feature::SipH323, false),
+    ("breakout-rooms", Feature::BreakoutRooms, false),
+    ("notes", Feature::Notes, false),
+    ("whiteboard", Feature::Whiteboard, false),
+];
+
+/// What the hub's own engine does of these: it forwards packets, and that is all.
+const EMBEDDED: [&str; 0] = [];
+
+/// How it stands with a feature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+enum State {
+    /// A host may start it.
+    #[serde(rename = "available")]
+    Available,
+    /// E2EE is on, or nobody has said that it is off.
+    #[serde(rename = "off: E2EE")]
+    OffE2ee,
+    /// The engine has nothing that does it.
+    #[serde(rename = "not configured")]
+    NotConfigured,
+    /// Whatever the engine, it is not part of this hub.
+    #[serde(rename = "not offered")]
+    NotOffered,
+}
+
+impl State {
+    fn of(name: &str, feature: Feature, offered: bool, e2ee: Option<E2ee>) -> Self {
+        match () {
+            () if !offered => Self::NotOffered,
+            () if !feature.is_allowed(e2ee) => Self::OffE2ee,
+            () if EMBEDDED.contains(&name) => Self::Available,
+            () => Self::NotConfigured,
+        }
+    }
+}
+
+impl Api {
+    pub(super) async fn features(&self, visitor: Visitor) -> Answer {
+        let room = room_of(&visitor)?;
+        self.participant(&visitor, &room)?;
+        let e2ee = hosts::e2ee(&visitor.building, room.as_str()).await?;
+        let features = NAMES.map(|(name, feature, offered)| {
+            let state = State::of(name, feature, offered, e2ee);
+            let reason = (state == State::OffE2ee).then(|| why(feature, e2ee));
+            json!({ "name": name, "called": feature.name(), "state": state, "reason": reason })
+        });
+        let all = json!({ "e2ee": e2ee, "features": features });
+        Ok(respond(StatusCode::OK, &all))
+    }
+
+    pub(super) async fn start_feature(&self, visitor: Visitor) -> Answer {
+        let room = room_of(&visitor)?;
+        if !self.participant(&visitor, &room)?.room_admin {
+            let what = "only who administers the meeting starts this; ask a host";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "not-host", what));
+        }
+        let asked = visitor.part(5);
+        let found = NAMES.into_iter().find(|(name, _, _)| *name == asked);
+        let (name, feature, offered) = found.ok_or(Refusal::NoSuch("feature"))?;
+        let e2ee = hosts::e2ee(&visitor.building, room.as_str()).await?;
+        let called = feature.name();
+        let (kind, what) = match State::of(name, feature, offered, e2ee) {
+            // With E2EE it could not be had either way.
+            State::OffE2ee | State::NotOffered if !feature.is_allowed(e2ee) => {
+                ("off-e2ee", format!("{called}: {}", why(feature, e2ee)))
+            }
+            State::NotOffered => (
+                "not-offered",
+                format!("{called}: this hub does not have it; use another program for it"),
+            ),
+            _ => (
+                "not-configured",
+                format!("{called}: nothing is set up here that does it; ask who runs the hub"),
+            ),
+        };
+        Err(Problem::new(StatusCode::CONFLICT, kind, what))
+    }
+}
+
+fn why(feature: Feature, e2ee: Option<E2ee>) -> String {
+    let first = match e2ee {
+        Some(_) => "the meeting is encrypted from end to end",
+        None => "no host has said yet that the meeting is not encrypted",
+    };
+    format!(
+        "{first}, and {}; a host can turn encryption off",
+        feature.reason()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_feature_that_encryption_switches_off_has_a_name() {
+        for feature in Feature::ALL {
+            assert!(
+                NAMES.iter().any(|(_, named, _)| *named == feature),
+                "{feature:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_state_is_what_encryption_and_engine_leave() {
+        let recording = |e2ee| State::of("cloud-recording", Feature::CloudRecording, true, e2ee);
+        assert_eq!(recording(None), State::OffE2ee);
+        assert_eq!(recording(Some(E2ee::On)), State::OffE2ee);
+        assert_eq!(recording(Some(E2ee::Off)), State::NotConfigured);
+        for e2ee in [None, Some(E2ee::On), Some(E2ee::Off)] {
+            let notes = State::of("notes", Feature::Notes, false, e2ee);
+            assert_eq!(notes, State::NotOffered);
+        }
+    }
+}
