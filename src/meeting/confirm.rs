@@ -55,7 +55,7 @@ pub(crate) struct Confirm {
 #[serde(deny_unknown_fields)]
 pub(crate) struct NamedTrack {
     pub(crate) sid: String,
-    pub(crate) source: SourceName,
+    pub(crate) source: Source,
     pub(crate) iv: IvPrefix,
     /// No frame that is sent after this confirm has a lower counter.
     pub(crate) from: u32,
@@ -76,16 +76,6 @@ pub(crate) struct Ending {
 pub(crate) struct Stay {
     pub(crate) identity: String,
     pub(crate) id: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum SourceName {
-    Camera,
-    Microphone,
-    Other,
-    Screen,
-    ScreenSound,
 }
 
 /// `{"t":"confirm","v":1,"confirm":<the JSON above>,"mac":<HMAC of exactly these bytes>}`, both in base64url.
@@ -145,18 +135,6 @@ fn to_json(content: &impl Serialize) -> String {
         .expect("structs of strings, numbers and maps with text as keys always have a JSON form")
 }
 
-impl From<Source> for SourceName {
-    fn from(source: Source) -> Self {
-        match source {
-            Source::Camera => Self::Camera,
-            Source::Microphone => Self::Microphone,
-            Source::Other => Self::Other,
-            Source::Screen => Self::Screen,
-            Source::ScreenSound => Self::ScreenSound,
-        }
-    }
-}
-
 impl<const N: usize> fmt::Debug for Bytes<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&Base64UrlUnpadded::encode_string(&self.0))
@@ -203,7 +181,7 @@ mod tests {
             heard: BTreeMap::from([("box".into(), MemberNonce::new([3; 16]))]),
             tracks: alloc::vec![NamedTrack {
                 sid: "TR_1".into(),
-                source: Source::Camera.into(),
+                source: Source::Camera,
                 iv: Bytes([4; 8]),
                 from: 5,
             }],

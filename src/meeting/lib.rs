@@ -37,6 +37,7 @@ extern crate std;
 
 mod action;
 pub mod call;
+pub mod chat;
 mod confirm;
 mod follow;
 mod foreign;

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use roomseal_policy::{MemberNonce, PolicyHash};
 
-use crate::confirm::{Confirm, Ending, Instance, IvPrefix, NamedTrack, SourceName, Stay};
+use crate::confirm::{Confirm, Ending, Instance, IvPrefix, NamedTrack, Stay};
 use crate::nonces::{LIVE, Nonces};
 use crate::roster::Source;
 
@@ -200,7 +200,7 @@ impl Proven {
     pub(crate) fn track(&self, sid: &str, source: Source) -> Option<&NamedTrack> {
         self.tracks
             .iter()
-            .find(|track| track.sid == sid && track.source == SourceName::from(source))
+            .find(|track| track.sid == sid && track.source == source)
     }
 }
 

@@ -4,6 +4,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
+
 /// A service may list more; beyond this they are counted, not kept.
 const MOST_PARTICIPANTS: usize = 1000;
 /// More tracks of one participant are not kept.
@@ -40,7 +42,8 @@ pub struct Track {
 }
 
 /// What a participant is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// An automated participant.
     Agent,
@@ -59,7 +62,8 @@ pub enum Kind {
 }
 
 /// Where a track comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// A camera.
     Camera,
@@ -74,7 +78,8 @@ pub enum Source {
 }
 
 /// Sound or picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Medium {
     /// Neither: it is listed, and not played.
     Other,

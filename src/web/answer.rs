@@ -26,6 +26,8 @@ pub enum Todo {
         /// A press of the person at this page was refused.
         denied: bool,
     },
+    /// Show a line of chat.
+    Line(Line),
     /// Show or sound a track from now on; what does not open by the meeting's rules does not come through its pipe.
     Play {
         /// Which.
@@ -43,6 +45,13 @@ pub enum Todo {
         /// The message.
         text: String,
     },
+    /// Send data packets to everybody, reliably and in this order.
+    Send {
+        /// Each as the bytes of a `DataPacket`.
+        packets: Vec<Vec<u8>>,
+        /// They are not sealed: they leave at once or not at all, while [`View::writes`](crate::View::writes) still says so.
+        clear: bool,
+    },
     /// Stop showing a track.
     Stop {
         /// Which.
@@ -53,6 +62,19 @@ pub enum Todo {
         /// All of them.
         text: String,
     },
+}
+
+/// A line of chat, or one that is not shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// Whom it comes from, by identity; `None`: the person at this page. Only of a sealed line a member said so.
+    pub from: Option<String>,
+    /// What to call whom it comes from; unchecked text of others.
+    pub called: String,
+    /// What was written, untrusted; or why it is not shown.
+    pub text: String,
+    /// `sealed`, `clear`, or `refused`.
+    pub how: &'static str,
 }
 
 impl Todo {

@@ -4,12 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use roomseal_e2ee::{Codec, Fresh, Secret};
+use roomseal_e2ee::data::DataSealer;
+use roomseal_e2ee::{Codec, Fresh, IvSource, Secret};
 use roomseal_meeting::call::{BoxState, Event, Settings};
-use roomseal_meeting::{Action, By, Invitation, Meeting};
+use roomseal_meeting::chat::Heard;
+use roomseal_meeting::{Action, By, Bytes, Invitation, Meeting};
 use roomseal_policy::{E2ee, KeyModel, Link, LinkError, MeetingPassphrase, RoomName, SecretSource};
 
-use crate::answer::{Answer, Todo};
+use crate::answer::{Answer, Line, Todo};
+use crate::chat::{Chat, how, not_shown};
 use crate::receiving::{Incoming, Received};
 use crate::sending::{Left, Outgoing};
 use crate::told::Told;
@@ -45,6 +48,7 @@ pub struct Core {
     has_secret: bool,
     outgoing: Outgoing,
     incoming: Incoming,
+    chat: Chat,
 }
 
 /// Where the secret comes from.
@@ -101,6 +105,10 @@ impl Core {
             has_secret,
             outgoing: Outgoing::new(Fresh::new(fresh.draw())),
             incoming: Incoming::default(),
+            chat: Chat::new(
+                DataSealer::new(IvSource::new(fresh.draw())),
+                Fresh::new(fresh.draw()),
+            ),
         })
     }
 
@@ -115,6 +123,10 @@ impl Core {
     pub fn handle(&mut self, told: Told, now: Duration) -> Answer {
         let mut answer = Answer::default();
         match told {
+            Told::Heard { from, piece } => {
+                let heard = self.chat.hear(&from, piece.into());
+                self.show(heard, now, &mut answer);
+            }
             Told::Hold => self.meet(Event::Hold(By::Box), now, &mut answer),
             Told::Joined {
                 me,
@@ -149,8 +161,17 @@ impl Core {
             }
             Told::Resumed => self.meet(Event::Resumed, now, &mut answer),
             Told::Said { from, text } => self.meet(Event::Said { from, text }, now, &mut answer),
+            Told::Sealed {
+                from,
+                iv,
+                key_index,
+                value,
+            } => {
+                let heard = self.chat.hear_sealed(&from, (&iv, key_index, &value));
+                self.show(heard, now, &mut answer);
+            }
             Told::Sends { pipe, sid, source } => {
-                self.outgoing.begin(pipe, sid, source.into());
+                self.outgoing.begin(pipe, sid, source);
                 self.count(now, &mut answer);
             }
             Told::Stopped { pipe } => {
@@ -166,6 +187,10 @@ impl Core {
                 self.meet(Event::Tick, now, &mut answer);
             }
             Told::Trailer { bytes } => self.incoming.set_trailer(bytes),
+            Told::Write { line, sealed } => match self.chat.write(&line, sealed) {
+                Ok(todo) => answer.todo.extend(todo),
+                Err(error) => answer.refused = Some(error.to_string()),
+            },
         }
         answer
     }
@@ -201,12 +226,13 @@ impl Core {
                 .map(|person| Person::new(person, tracks_of(&person.identity)))
                 .collect(),
             sending: report.sending_text,
+            writes: self.chat.writes(),
             own: self
                 .outgoing
                 .pipes()
                 .map(|pipe| OwnTrack {
                     sid: pipe.sid.clone(),
-                    source: pipe.source.into(),
+                    source: pipe.source,
                     sealed: pipe.sealed,
                     clear: pipe.clear,
                     dropped: pipe.dropped,
@@ -226,8 +252,15 @@ impl Core {
     fn meet(&mut self, event: Event, now: Duration, answer: &mut Answer) {
         for action in self.meeting.handle(event, now) {
             match action {
-                Action::Send(sending) => self.outgoing.decide(sending),
-                Action::SendKey(key) => self.outgoing.set_key(key),
+                Action::Send(sending) => {
+                    self.chat.send(sending);
+                    self.outgoing.decide(sending);
+                }
+                Action::SendKey(key) => {
+                    self.chat.send_key(key.clone());
+                    self.outgoing.set_key(key);
+                }
+                Action::ReopenData { identity, rules } => self.chat.open(identity, rules),
                 Action::Reopen { sid, rules } => self.incoming.reopen(&sid, rules),
                 Action::WakeAt(at) => answer.wake = Some(at.as_secs_f64() * 1000.0),
                 Action::Play(mut play) => {
@@ -253,7 +286,7 @@ impl Core {
         }
         let publishing = Event::Publishing {
             tracks: self.outgoing.tracks(),
-            data: None,
+            data: Some(Bytes(self.chat.iv_prefix())),
         };
         self.meet(publishing, now, answer);
         self.meet(Event::Sent(self.outgoing.sent()), now, answer);
@@ -262,6 +295,24 @@ impl Core {
     fn end_all(&mut self) {
         self.outgoing.end_all();
         self.incoming.end_all();
+        self.chat.restart();
+    }
+
+    /// Has the page show what came of something that was written.
+    fn show(&self, heard: Option<Heard>, now: Duration, answer: &mut Answer) {
+        let Some(heard) = heard else { return };
+        let (from, text, how) = match heard {
+            Heard::Line(line) => (line.from, line.text, how(line.sealed)),
+            Heard::Refused { from, why } => (from, not_shown(why).to_owned(), "refused"),
+        };
+        let people = self.meeting.verdict(&BoxState::default(), now).people;
+        let known = people.into_iter().find(|other| other.identity == from);
+        answer.todo.push(Todo::Line(Line {
+            called: known.map_or_else(|| from.clone(), |other| other.called),
+            from: Some(from),
+            text,
+            how,
+        }));
     }
 
     fn passphrase(&mut self, words: &str, now: Duration, answer: &mut Answer) {

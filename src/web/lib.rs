@@ -23,16 +23,19 @@
 mod abi;
 mod answer;
 mod call;
+mod chat;
 mod receiving;
 mod sending;
 mod told;
 mod view;
+mod wire;
 
 pub use crate::call::{Core, NotAMeeting, Start};
-pub use answer::{Answer, Todo};
+pub use answer::{Answer, Line, Todo};
 pub use receiving::Received;
 pub use sending::Left;
-pub use told::{Kind, Sort, Source, Told, Track, Who};
+pub use told::{Piece, Told, Track, Who};
 pub use view::{OwnTrack, Person, Reason, RemoteTrack, View};
 
 pub use roomseal_e2ee::Codec;
+pub use roomseal_meeting::{Kind, Medium, Source};

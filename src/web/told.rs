@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the page tells, as JSON: `{"t": "joined", …}`.
 
-use roomseal_meeting as meeting;
+use roomseal_meeting::{self as meeting, Kind, Medium, Source};
 use serde::{Deserialize, Serialize};
 
 /// Something that happened, as the page saw it. Everything in it comes from the service or from the person at the page.
@@ -31,6 +31,13 @@ pub enum Told {
         /// Who, each with all of its tracks.
         who: Vec<Who>,
     },
+    /// Somebody wrote, and it came in the clear.
+    Heard {
+        /// Whom it comes from, as the service says.
+        from: String,
+        /// What came.
+        piece: Piece,
+    },
     /// Somebody entered the passphrase.
     Passphrase {
         /// As typed.
@@ -54,6 +61,17 @@ pub enum Told {
         /// The message.
         text: String,
     },
+    /// A sealed data packet came.
+    Sealed {
+        /// Whom it comes from, as the service says.
+        from: String,
+        /// As it came.
+        iv: Vec<u8>,
+        /// As it came.
+        key_index: u32,
+        /// Ciphertext and tag.
+        value: Vec<u8>,
+    },
     /// The service took what leaves through a pipe.
     Sends {
         /// The page's number of it.
@@ -74,6 +92,47 @@ pub enum Told {
     Trailer {
         /// The bytes.
         bytes: Vec<u8>,
+    },
+    /// The person at the page wrote a line.
+    Write {
+        /// As written.
+        line: String,
+        /// The page said that it leaves sealed.
+        sealed: bool,
+    },
+}
+
+/// A part of what somebody writes.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(tag = "is", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Piece {
+    /// A line begins.
+    Begin {
+        /// Of the line, by its sender.
+        id: String,
+        /// What came with its beginning.
+        text: Vec<u8>,
+    },
+    /// A line ends.
+    End {
+        /// Of the line.
+        id: String,
+        /// All of it was sent.
+        whole: bool,
+    },
+    /// A whole line.
+    Line {
+        /// What was written.
+        text: String,
+    },
+    /// A line goes on.
+    Part {
+        /// Of the line.
+        id: String,
+        /// Counts from 0.
+        index: u64,
+        /// What it goes on with.
+        text: Vec<u8>,
     },
 }
 
@@ -102,59 +161,22 @@ pub struct Track {
     /// Where it comes from.
     pub source: Source,
     /// Sound or picture.
-    pub sort: Sort,
+    pub sort: Medium,
     /// Muted by its owner.
     pub muted: bool,
     /// Declared as sealed.
     pub sealed: bool,
 }
 
-/// What a participant is.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// An automated participant.
-    Agent,
-    /// A gateway to another network or service.
-    Bridge,
-    /// A recorder or re-streamer.
-    Egress,
-    /// A stream from outside.
-    Ingress,
-    /// Of a kind the page does not know.
-    Other,
-    /// A person's client.
-    Person,
-    /// A telephone.
-    Sip,
-}
-
-/// Where a track comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Source {
-    /// A camera.
-    Camera,
-    /// A microphone.
-    Microphone,
-    /// Not said.
-    Other,
-    /// A shared screen.
-    Screen,
-    /// The sound of a shared screen.
-    ScreenSound,
-}
-
-/// Sound or picture.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Sort {
-    /// Neither.
-    Other,
-    /// Pictures.
-    Picture,
-    /// Sound.
-    Sound,
+impl From<Piece> for meeting::chat::Piece {
+    fn from(piece: Piece) -> Self {
+        match piece {
+            Piece::Begin { id, text } => Self::Begin { id, text },
+            Piece::End { id, whole } => Self::End { id, whole },
+            Piece::Line { text } => Self::Line(text),
+            Piece::Part { id, index, text } => Self::Part { id, index, text },
+        }
+    }
 }
 
 impl From<Who> for meeting::Participant {
@@ -162,15 +184,7 @@ impl From<Who> for meeting::Participant {
         Self {
             identity: who.identity,
             name: who.name,
-            kind: match who.kind {
-                Kind::Agent => meeting::Kind::Agent,
-                Kind::Bridge => meeting::Kind::Bridge,
-                Kind::Egress => meeting::Kind::Egress,
-                Kind::Ingress => meeting::Kind::Ingress,
-                Kind::Other => meeting::Kind::Other,
-                Kind::Person => meeting::Kind::Person,
-                Kind::Sip => meeting::Kind::Sip,
-            },
+            kind: who.kind,
             present: who.present,
             tracks: who.tracks.into_iter().map(Into::into).collect(),
         }
@@ -181,41 +195,13 @@ impl From<Track> for meeting::Track {
     fn from(track: Track) -> Self {
         Self {
             sid: track.sid,
-            source: track.source.into(),
-            medium: match track.sort {
-                Sort::Other => meeting::Medium::Other,
-                Sort::Picture => meeting::Medium::Picture,
-                Sort::Sound => meeting::Medium::Sound,
-            },
+            source: track.source,
+            medium: track.sort,
             muted: track.muted,
             declared: match track.sealed {
                 true => meeting::Declared::Sealed,
                 false => meeting::Declared::Clear,
             },
-        }
-    }
-}
-
-impl From<Source> for meeting::Source {
-    fn from(source: Source) -> Self {
-        match source {
-            Source::Camera => Self::Camera,
-            Source::Microphone => Self::Microphone,
-            Source::Other => Self::Other,
-            Source::Screen => Self::Screen,
-            Source::ScreenSound => Self::ScreenSound,
-        }
-    }
-}
-
-impl From<meeting::Source> for Source {
-    fn from(source: meeting::Source) -> Self {
-        match source {
-            meeting::Source::Camera => Self::Camera,
-            meeting::Source::Microphone => Self::Microphone,
-            meeting::Source::Other => Self::Other,
-            meeting::Source::Screen => Self::Screen,
-            meeting::Source::ScreenSound => Self::ScreenSound,
         }
     }
 }

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the page shows, as JSON. A view is true for a moment: the page shows nothing green on one older than 1.5 s.
 
-use roomseal_meeting::TrackReport;
 use roomseal_meeting::call::{self, Mark};
+use roomseal_meeting::{Source, TrackReport};
 use serde::Serialize;
-
-use crate::told::Source;
 
 /// How everything stands.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -22,6 +20,8 @@ pub struct View {
     pub people: Vec<Person>,
     /// What leaves this browser, in words.
     pub sending: &'static str,
+    /// How a line leaves that is written now: `sealed` or `clear`; `None`: not at all.
+    pub writes: Option<&'static str>,
     /// What is published, and how it left.
     pub own: Vec<OwnTrack>,
     /// Whether the followed policy says on; `None`: none is followed.
@@ -147,7 +147,7 @@ impl From<&TrackReport> for RemoteTrack {
     fn from(track: &TrackReport) -> Self {
         Self {
             sid: track.sid.clone(),
-            source: track.source.into(),
+            source: track.source,
             muted: track.muted,
             verification: track.verification.word(),
             text: track.text.clone(),

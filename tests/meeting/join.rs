@@ -10,7 +10,7 @@ use roomseal_tests::doorway::Doorway;
 use roomseal_tests::livekit::Server;
 use roomseal_tests::toggle::Button;
 
-use crate::roomseal::{new_meeting, start, wait_for_shield};
+use crate::roomseal::{ask, new_meeting, start, wait_for_shield};
 use crate::{SOON, one_at_a_time, talking_clip};
 
 /// The counts of one line of a list on the page.
@@ -73,6 +73,53 @@ const SCREEN: &str = "(() => {
     navigator.mediaDevices.getDisplayMedia = async () => canvas.captureStream(15);
 })()";
 
+/// Keeps what leaves by data channels, as text of one character for each byte.
+const WATCH: &str = "(() => {
+    window.left = '';
+    const send = RTCDataChannel.prototype.send;
+    RTCDataChannel.prototype.send = function (data) {
+        window.left += new TextDecoder('latin1').decode(data);
+        return send.call(this, data);
+    };
+})()";
+
+/// The page writes a line and the box another; each is read at the other side, and the service can read them if clear.
+fn they_write(browser: &mut Browser, device: &Appliance, sealed: bool) {
+    let (how, sign) = match sealed {
+        true => ("sealed", "✓ sealed"),
+        false => ("clear", "! not sealed"),
+    };
+    let line = format!("<b>from the page</b>, {how}");
+    browser.tab_to("chat-line");
+    browser.write(&line);
+    browser.key("Enter");
+    let of_page = device.wait_for("the page's line", SOON, |status| {
+        status.chat.iter().find(|it| it.text == line).cloned()
+    });
+    assert_eq!((of_page.sealed, of_page.own), (sealed, false));
+    browser.see(
+        &format!("#chat [data-own=true][data-how={how}]"),
+        &line,
+        SOON,
+    );
+    let left = browser.run(&format!("window.left.includes({line:?})"));
+    assert_eq!(left, !sealed, "what the service gets of {line}");
+
+    let line = format!("from the box, {how}");
+    let (done, said) = ask(device, &["chat", &line]);
+    assert!(done, "{said}");
+    let shown = browser.see(
+        &format!("#chat [data-own=false][data-how={how}]"),
+        &line,
+        SOON,
+    );
+    assert!(shown.contains(sign), "{shown}");
+    assert_eq!(
+        browser.run("document.querySelector('#chat-line').value"),
+        ""
+    );
+}
+
 const BOX_CAMERA: &str = "#people [data-identity=\"box\"] [data-source=\"camera\"]";
 const BOX_MICROPHONE: &str = "#people [data-identity=\"box\"] [data-source=\"microphone\"]";
 const OWN_CAMERA: &str = "#own [data-source=\"camera\"]";
@@ -126,6 +173,7 @@ fn meets_a_box(server: &Server, page_of: impl Fn(&str) -> String) {
         "{address}"
     );
     assert_eq!(browser.run("typeof window.takeLink"), "undefined");
+    browser.run(WATCH);
 
     browser.tab_to("name");
     browser.write("Petra");
@@ -149,6 +197,7 @@ fn meets_a_box(server: &Server, page_of: impl Fn(&str) -> String) {
         count(browser, OWN_CAMERA, "clear") + count(browser, OWN_MICROPHONE, "clear")
     };
     assert!(clear(&mut browser) > 0);
+    they_write(&mut browser, &host, false);
 
     let button = Button::of(&panel);
     let pressed = button.press();
@@ -202,6 +251,14 @@ fn meets_a_box(server: &Server, page_of: impl Fn(&str) -> String) {
     host.wait_for("more opened frames of the page", SOON, |status| {
         (opened(status) > before + 50).then_some(())
     });
+    they_write(&mut browser, &host, true);
+    let said = browser.said();
+    for part in [
+        "log \"Chat\"",
+        "textbox \"Write to everybody in the meeting\"",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
     browser.picture("join-sealed-desktop");
 
     let held = button.hold();

@@ -10,6 +10,7 @@ use roomseal_media::call::Command;
 use roomseal_media::capture::TrackStats;
 use roomseal_media::transport::MediaKind;
 use roomseal_meeting::call::{Event, OwnTrack, Sent};
+use roomseal_meeting::chat::Heard;
 use roomseal_meeting::{Action, Announcement, Bytes, Denied, Source};
 use roomseal_policy::{E2ee, Policy};
 use roomseal_service::livekit::{Admin, Error};
@@ -129,14 +130,16 @@ impl Session<'_> {
     pub(super) fn heard(&mut self, bytes: &[u8]) {
         match self.talk.messages.receive(bytes) {
             Some(Received::Said { from, text }) => self.meeting(Event::Said { from, text }),
-            Some(Received::Chat(line)) => {
+            Some(Received::Chat(Heard::Line(line))) => {
                 self.status
                     .wrote(&line.from, &line.text, line.sealed, false);
             }
-            Some(Received::Refused { from, why }) if self.talk.unread.refused(self.now()) => {
+            Some(Received::Chat(Heard::Refused { from, why }))
+                if self.talk.unread.refused(self.now()) =>
+            {
                 tracing::warn!(%from, %why, "a message is not shown");
             }
-            Some(Received::Refused { .. }) | None => {}
+            Some(Received::Chat(Heard::Refused { .. })) | None => {}
         }
     }
 

@@ -84,7 +84,7 @@ impl Meeting {
                 .iter()
                 .map(|track| NamedTrack {
                     sid: track.sid.clone(),
-                    source: track.source.into(),
+                    source: track.source,
                     iv: track.iv,
                     from: track.next,
                 })

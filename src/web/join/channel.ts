@@ -47,10 +47,24 @@ export class Channel {
   }
 
   /**
+   * Sends packets to everybody, given as their bytes. `still` is asked right before each leaves. Nothing is kept to be
+   * sent later, as the client does while it comes back: who may read a line is decided when it is written.
+   */
+  async send(packets: Uint8Array<ArrayBuffer>[], still: () => boolean) {
+    await this.#whileInside(() => {
+      for (const packet of packets) {
+        const channel = this.#engine?.dataChannelForKind(RELIABLE, false);
+        if (channel?.readyState !== 'open' || !still()) throw new Error('it may not leave any more');
+        channel.send(packet);
+      }
+    });
+  }
+
+  /**
    * Does something in the order in which it was asked for, once the channel is open. The client waits for that too, but
    * remembers a wait that failed for as long as it lives, over all connections that come after: it never gets to wait.
    */
-  async #whileInside(send: () => Promise<void> | undefined) {
+  async #whileInside(send: () => Promise<void> | void) {
     const stay = this.#stay;
     if (stay === undefined) return;
     this.#open ??= this.#opens();

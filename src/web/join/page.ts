@@ -2,7 +2,10 @@
 // The join page: from a link into a meeting. What it shows of encryption is what the worker's core says, and nothing
 // once that is silent.
 
-import { DisconnectReason, LogLevel, type Participant, Room, RoomEvent, setLogLevel } from './livekit-client.mjs';
+import {
+  ConnectionState, DisconnectReason, LogLevel, type Participant, Room, RoomEvent, setLogLevel,
+} from './livekit-client.mjs';
+import { Chat } from './chat.js';
 import { controls } from './controls.js';
 import { Door } from './door.js';
 import { Sealing } from './sealing.js';
@@ -31,6 +34,7 @@ const room = new Room({
 });
 const tiles = new Tiles(element('tiles'), room);
 const door = new Door(trouble);
+const chat = new Chat(tell);
 let meeting = '';
 let view: View | undefined;
 let viewed = 0;
@@ -56,6 +60,9 @@ function act(todo: Todo) {
     case 'announce':
       news(todo.text);
       break;
+    case 'line':
+      chat.add(todo);
+      break;
     case 'play':
       tiles.play(todo.sid);
       break;
@@ -65,11 +72,20 @@ function act(todo: Todo) {
     case 'say':
       sealing.channel.say(todo.to, todo.text).catch((error) => console.warn('the others are not told', error));
       break;
+    case 'send':
+      sealing.channel.send(todo.packets.map((it) => Uint8Array.from(it)), () => !todo.clear || writesClear())
+        .catch((error) => trouble(`the last line was not sent: ${error.message}`));
+      break;
     // A page has no right to put people out or to write metadata; the others hear the chain from data messages.
     case 'remove':
     case 'write-metadata':
       break;
   }
+}
+
+/** Whether the core's last word is that lines leave in the clear, it has not gone silent since, and they leave now. */
+function writesClear(): boolean {
+  return view?.writes === 'clear' && performance.now() - viewed <= RENEWED && room.state === ConnectionState.Connected;
 }
 
 /** Back before the meeting, with camera and microphone as they were given back. */
@@ -105,6 +121,7 @@ worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
       view = data.view;
       viewed = performance.now();
       show(view);
+      chat.show(view.writes);
       break;
   }
 };
@@ -112,7 +129,9 @@ worker.onerror = () => trouble('the part of this page that seals does not start:
 
 // The shield burns only by renewal, as the lamp does.
 setInterval(() => {
-  if (performance.now() - viewed > RENEWED) show(undefined);
+  if (performance.now() - viewed <= RENEWED) return;
+  show(undefined);
+  chat.show(null);
 }, 250);
 
 async function join(name: string) {

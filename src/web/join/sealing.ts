@@ -7,12 +7,28 @@ import {
   type RemoteTrack, type RemoteTrackPublication, type Room, RoomEvent, Track as LiveKitTrack, type TrackPublication,
 } from './livekit-client.mjs';
 import { Channel, type Engine, TOPIC } from './channel.js';
-import type { Kind, Pipe, Source, Told, ToWorker, Track, Who } from './told.js';
+import type { Kind, Piece, Pipe, Source, Told, ToWorker, Track, Who } from './told.js';
 
+/** As much of LiveKit's as is looked at. */
 interface DataPacket {
   participantIdentity: string;
-  value: { case?: string; value?: { topic?: string; payload?: Uint8Array } };
+  value:
+    | { case: 'user'; value: { topic?: string; payload: Uint8Array } }
+    | { case: 'chatMessage'; value: { message: string } }
+    | {
+      case: 'streamHeader';
+      value: { streamId: string; topic: string; contentHeader: { case?: string }; inlineContent?: Uint8Array };
+    }
+    | { case: 'streamChunk'; value: { streamId: string; chunkIndex: bigint; content: Uint8Array } }
+    | { case: 'streamTrailer'; value: { streamId: string; reason: string } }
+    | { case: undefined };
 }
+
+/** The topic of LiveKit's chat. */
+const CHAT = 'lk.chat';
+
+/** More bytes in one packet are no chat; the core need not look at them. */
+const LARGEST = 32 * 1024;
 
 /** A way for frames in Chromium. */
 interface Streams {
@@ -42,6 +58,29 @@ function track(publication: TrackPublication): Track {
     muted: publication.isMuted,
     sealed: publication.isEncrypted,
   };
+}
+
+/** What may be a piece of chat that came in the clear. */
+function piece(packet: DataPacket['value']): Piece | undefined {
+  switch (packet.case) {
+    case 'chatMessage':
+      return { is: 'line', text: packet.value.message };
+    case 'streamHeader': {
+      const { streamId: id, topic, contentHeader, inlineContent } = packet.value;
+      const ours = topic === CHAT && contentHeader.case === 'textHeader';
+      return ours ? { is: 'begin', id, text: [...(inlineContent ?? [])] } : undefined;
+    }
+    case 'streamChunk': {
+      const { streamId: id, chunkIndex, content } = packet.value;
+      const index = Number(chunkIndex);
+      if (content.length > LARGEST || !Number.isSafeInteger(index)) return undefined;
+      return { is: 'part', id, index, text: [...content] };
+    }
+    case 'streamTrailer':
+      return { is: 'end', id: packet.value.streamId, whole: packet.value.reason === '' };
+    default:
+      return undefined;
+  }
 }
 
 function who(participant: Participant, present = true): Who {
@@ -113,8 +152,13 @@ export class Sealing implements BaseE2EEManager {
     if (this.#room !== undefined) this.channel.setup(this.#room, engine);
     // From the engine and not from the room, which drops the name of whom the service does not list.
     const hear = ({ participantIdentity: from, value }: DataPacket) => {
-      if (value.case !== 'user' || value.value?.topic !== TOPIC || from === '') return;
-      this.#tell({ t: 'said', from, text: new TextDecoder().decode(value.value.payload) });
+      if (from === '') return;
+      if (value.case === 'user' && value.value.topic === TOPIC) {
+        this.#tell({ t: 'said', from, text: new TextDecoder().decode(value.value.payload) });
+        return;
+      }
+      const clear = piece(value);
+      if (clear !== undefined) this.#tell({ t: 'heard', from, piece: clear });
     };
     engine.on('dataPacketReceived' as never, hear as never);
   }
@@ -130,8 +174,12 @@ export class Sealing implements BaseE2EEManager {
     throw new Error('data packets are not sealed by the client');
   }
 
-  async handleEncryptedData(): Promise<never> {
-    throw new Error('sealed data packets are not read yet');
+  /** What is sealed is opened and read in the worker; the client gets nothing of it. */
+  async handleEncryptedData(value: Uint8Array, iv: Uint8Array, from: string, index: number): Promise<never> {
+    if (from !== '' && value.length <= LARGEST) {
+      this.#tell({ t: 'sealed', from, iv: [...iv], key_index: index, value: [...value] });
+    }
+    throw new Error('it is read elsewhere');
   }
 
   on(): this {

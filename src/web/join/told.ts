@@ -22,8 +22,16 @@ export interface Who {
   tracks: Track[];
 }
 
+/** A part of what somebody writes. */
+export type Piece =
+  | { is: 'begin'; id: string; text: number[] }
+  | { is: 'end'; id: string; whole: boolean }
+  | { is: 'line'; text: string }
+  | { is: 'part'; id: string; index: number; text: number[] };
+
 /** What happened. */
 export type Told =
+  | { t: 'heard'; from: string; piece: Piece }
   | { t: 'hold' | 'left' | 'press' | 'resumed' | 'tick' }
   | { t: 'joined'; me: string; others: Who[]; metadata: string }
   | { t: 'metadata'; text: string }
@@ -31,16 +39,29 @@ export type Told =
   | { t: 'passphrase'; words: string }
   | { t: 'receives'; pipe: number; sid: string }
   | { t: 'said'; from: string; text: string }
+  | { t: 'sealed'; from: string; iv: number[]; key_index: number; value: number[] }
   | { t: 'sends'; pipe: number; sid: string; source: Source }
   | { t: 'stopped'; pipe: number }
-  | { t: 'trailer'; bytes: number[] };
+  | { t: 'trailer'; bytes: number[] }
+  | { t: 'write'; line: string; sealed: boolean };
+
+/** A line of chat, or word of one that is not shown. */
+export interface Line {
+  /** Nobody: the person at this page. */
+  from: string | null;
+  called: string;
+  text: string;
+  how: 'sealed' | 'clear' | 'refused';
+}
 
 /** What is to be done by the page. */
 export type Todo =
   | { do: 'announce'; text: string; denied: boolean }
+  | ({ do: 'line' } & Line)
   | { do: 'play' | 'stop'; sid: string }
   | { do: 'remove'; identity: string }
   | { do: 'say'; to: string[]; text: string }
+  | { do: 'send'; packets: number[][]; clear: boolean }
   | { do: 'write-metadata'; text: string };
 
 /** What the core answers. */
@@ -76,6 +97,7 @@ export interface View {
     tracks: RemoteTrack[];
   }[];
   sending: string;
+  writes: 'sealed' | 'clear' | null;
   own: { sid: string; source: Source; sealed: number; clear: number; dropped: number }[];
   on: boolean | null;
   host: boolean;

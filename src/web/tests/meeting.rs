@@ -7,7 +7,7 @@ use roomseal_policy::{
     Certificate, E2ee, HostGrant, HostKey, KeySeed, Link, LinkSecret, MeetingKey, SecretSource,
 };
 use roomseal_web::{
-    Codec, Core, Kind, Left, Received, Sort, Source, Start, Todo, Told, Track, View, Who,
+    Codec, Core, Kind, Left, Line, Medium, Received, Source, Start, Todo, Told, Track, View, Who,
 };
 
 const ROOM: &str = "lobby";
@@ -39,10 +39,14 @@ fn links(announced: E2ee) -> (String, String) {
     (host.expose().to_string(), guest.expose().to_string())
 }
 
-struct Side {
-    name: &'static str,
+pub(crate) struct Side {
+    pub(crate) name: &'static str,
     core: Core,
     announced: Vec<String>,
+    /// Packets with what was written here, and whether they are clear.
+    pub(crate) sent: Vec<(Vec<u8>, bool)>,
+    /// What the page shows of chat.
+    pub(crate) lines: Vec<Line>,
 }
 
 impl Side {
@@ -56,6 +60,8 @@ impl Side {
             name,
             core: Core::new(&start).unwrap(),
             announced: Vec::new(),
+            sent: Vec::new(),
+            lines: Vec::new(),
         }
     }
 
@@ -65,13 +71,13 @@ impl Side {
 }
 
 /// Two pages; what one says, the other hears at once.
-struct World {
-    now: Duration,
-    sides: [Side; 2],
+pub(crate) struct World {
+    pub(crate) now: Duration,
+    pub(crate) sides: [Side; 2],
 }
 
 impl World {
-    fn new(announced: E2ee) -> Self {
+    pub(crate) fn new(announced: E2ee) -> Self {
         let (host, guest) = links(announced);
         let mut world = Self {
             now: Duration::from_secs(100),
@@ -99,7 +105,7 @@ impl World {
             let track = Track {
                 sid: sid.clone(),
                 source,
-                sort: Sort::Picture,
+                sort: Medium::Picture,
                 muted: false,
                 sealed: true,
             };
@@ -118,10 +124,13 @@ impl World {
         world
     }
 
-    fn tell(&mut self, at: usize, told: Told) {
+    /// Tells one side something; gives why that had no effect.
+    pub(crate) fn tell(&mut self, at: usize, told: Told) -> Option<String> {
         let mut waiting = vec![(at, told)];
+        let mut refused = None;
         while let Some((at, told)) = waiting.pop() {
             let answer = self.sides[at].core.handle(told, self.now);
+            refused = refused.or(answer.refused);
             for todo in answer.todo {
                 match todo {
                     Todo::Say { text, .. } => {
@@ -129,10 +138,16 @@ impl World {
                         waiting.insert(0, (1 - at, Told::Said { from, text }));
                     }
                     Todo::Announce { text, .. } => self.sides[at].announced.push(text),
+                    Todo::Send { packets, clear } => {
+                        let sent = packets.into_iter().map(|packet| (packet, clear));
+                        self.sides[at].sent.extend(sent);
+                    }
+                    Todo::Line(line) => self.sides[at].lines.push(line),
                     _ => {}
                 }
             }
         }
+        refused
     }
 
     /// A quarter of a second in which both send a picture; gives what became of that of the first.
@@ -166,13 +181,13 @@ impl World {
         first.unwrap()
     }
 
-    fn steps(&mut self, count: usize) {
+    pub(crate) fn steps(&mut self, count: usize) {
         for _ in 0..count {
             self.step();
         }
     }
 
-    fn view(&self, at: usize) -> View {
+    pub(crate) fn view(&self, at: usize) -> View {
         self.sides[at].core.view(self.now)
     }
 
@@ -329,7 +344,7 @@ fn frames_of_one_track_do_not_come_out_of_another_of_the_same_sender() {
     let screen = |sid: &str, source| Track {
         sid: sid.into(),
         source,
-        sort: Sort::Picture,
+        sort: Medium::Picture,
         muted: false,
         sealed: true,
     };
