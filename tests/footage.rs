@@ -247,11 +247,9 @@ impl Luma {
 pub fn find_sound(heard: &[i16], source: &[i16], seconds: usize) -> Match {
     // Speech lies below 4 kHz; averaging six samples keeps that and makes the search quick.
     const STEP: usize = 6;
-    let thin = |samples: &[i16]| -> Vec<f64> {
-        samples
-            .chunks_exact(STEP)
-            .map(|c| c.iter().map(|&s| f64::from(s)).sum::<f64>() / STEP as f64)
-            .collect()
+    let thin = |samples: &[i16]| -> Vec<f32> {
+        let mean = |c: &[i16]| c.iter().map(|&s| f32::from(s)).sum::<f32>() / STEP as f32;
+        samples.chunks_exact(STEP).map(mean).collect()
     };
     let (heard, mut source) = (thin(heard), thin(source));
     let window = seconds * RATE / STEP;
@@ -261,14 +259,12 @@ pub fn find_sound(heard: &[i16], source: &[i16], seconds: usize) -> Match {
         heard.len() * STEP / RATE
     );
     // One more round of the loop, so that a piece across its seam is found too.
-    let wrapped: Vec<f64> = source.iter().copied().cycle().take(window).collect();
+    let wrapped: Vec<f32> = source.iter().copied().cycle().take(window).collect();
     source.extend(wrapped);
 
     let energy = |start: &usize| {
-        heard[*start..start + window]
-            .iter()
-            .map(|s| s * s)
-            .sum::<f64>()
+        let piece = &heard[*start..start + window];
+        dot(piece, piece)
     };
     let mut starts: Vec<usize> = (0..=heard.len() - window).step_by(window / 2).collect();
     starts.sort_by(|a, b| energy(b).total_cmp(&energy(a)));
@@ -284,14 +280,54 @@ pub fn find_sound(heard: &[i16], source: &[i16], seconds: usize) -> Match {
         .expect("there is at least one piece")
 }
 
-fn best_place(piece: &[f64], source: &[f64]) -> (usize, f64) {
+/// Where in `source` the piece fits best, and how well (Pearson's correlation).
+fn best_place(piece: &[f32], source: &[f32]) -> (usize, f64) {
+    // Sums of all that came before each place: those of a window are a difference then.
+    let sums = |of: fn(f64) -> f64| -> Vec<f64> {
+        let mut sum = 0.0;
+        let running = source.iter().map(|&sample| {
+            sum += of(f64::from(sample));
+            sum
+        });
+        std::iter::once(0.0)
+            .chain(running.collect::<Vec<_>>())
+            .collect()
+    };
+    let (sum, squares) = (sums(|sample| sample), sums(|sample| sample * sample));
+    let n = piece.len() as f64;
+    let own: f64 = piece.iter().copied().map(f64::from).sum();
+    let spread = |sum: f64, squares: f64| n * squares - sum * sum;
+    let own_spread = spread(own, f64::from(dot(piece, piece)));
     (0..source.len() - piece.len())
         .map(|place| {
-            let there = source[place..place + piece.len()].iter().copied();
-            (place, pearson(piece.iter().copied(), there))
+            let end = place + piece.len();
+            let (there, energy) = (sum[end] - sum[place], squares[end] - squares[place]);
+            // Below a step of 16 bits there is nothing but rounding.
+            if energy < n || own_spread <= 0.0 {
+                return (place, 0.0);
+            }
+            let together = n * f64::from(dot(piece, &source[place..end])) - own * there;
+            (
+                place,
+                together / (own_spread * spread(there, energy)).sqrt(),
+            )
         })
         .max_by(|a, b| a.1.total_cmp(&b.1))
         .expect("the source is longer than the piece")
+}
+
+/// The sum of products, in lanes that the processor takes at once: a search makes thousands of millions of them.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    const LANES: usize = 16;
+    let mut sums = [0.0; LANES];
+    for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += a * b;
+        }
+    }
+    let rest = a.len() - a.len() % LANES;
+    let rest = a[rest..].iter().zip(&b[rest..]).map(|(a, b)| a * b);
+    sums.iter().sum::<f32>() + rest.sum::<f32>()
 }
 
 fn pearson(a: impl Iterator<Item = f64>, b: impl Iterator<Item = f64>) -> f64 {
@@ -370,5 +406,45 @@ fn finish(pipeline: &gst::Pipeline) {
             e.debug()
         ),
         _ => panic!("the pipeline did not come to its end within a minute"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Something that is like itself nowhere else.
+    fn noise(samples: usize) -> Vec<i16> {
+        let mut state = 1u32;
+        let mut next = move || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            i16::try_from(state >> 18).expect("14 bits") - 8192
+        };
+        (0..samples).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn sound_is_found_where_it_is_however_loud_and_across_the_seam() {
+        let source = noise(3 * RATE);
+        let quieter = |sample: &i16| sample / 4;
+        let heard: Vec<i16> = source[RATE..2 * RATE].iter().map(quieter).collect();
+        let found = find_sound(&heard, &source, 1);
+        assert!(found.correlation > 0.99, "{found:?}");
+        assert_eq!(found.lag, 1.0);
+        let seam: Vec<i16> = [&source[2 * RATE + RATE / 2..], &source[..RATE / 2]].concat();
+        let found = find_sound(&seam, &source, 1);
+        assert!(found.correlation > 0.99, "{found:?}");
+        assert_eq!(found.lag, 2.5);
+    }
+
+    #[test]
+    fn what_was_never_said_is_not_found_nor_is_anything_in_silence() {
+        let all = noise(4 * RATE);
+        let (source, other) = all.split_at(2 * RATE);
+        let found = find_sound(&other[..RATE], source, 1);
+        assert!(found.correlation < 0.1, "{found:?}");
+        let silence = vec![0; 2 * RATE];
+        assert_eq!(find_sound(&silence, source, 1).correlation, 0.0);
+        assert_eq!(find_sound(&other[..RATE], &silence, 1).correlation, 0.0);
     }
 }
