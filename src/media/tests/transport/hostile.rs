@@ -211,3 +211,36 @@ fn offers_during_teardown_do_no_harm() {
         pair.sender.close();
     }
 }
+
+/// The offer without what says which packets belong to its pictures.
+fn conceal_pictures(sdp: &str) -> String {
+    let mut pictures = false;
+    let kept = sdp.split_inclusive("\r\n").filter(|line| {
+        if line.starts_with("m=") {
+            pictures = line.starts_with("m=video");
+        }
+        !(pictures && line.starts_with("a=ssrc"))
+    });
+    kept.collect()
+}
+
+#[test]
+fn packets_of_a_stream_that_was_not_announced_are_dropped_and_the_others_go_on() {
+    let _alone = alone();
+    let mut pair = Pair::new();
+    pair.offer = Box::new(conceal_pictures);
+    pair.add(1, Codec::Vp8, "TR_vp8");
+    pair.add(2, Codec::Opus, "TR_opus");
+    pair.connect();
+    let deadline = Instant::now() + PATIENCE;
+    let mut index = 0;
+    // Long past the time that packets wait in a jitter buffer.
+    while pair.frames("TR_opus").len() < 200 {
+        assert!(Instant::now() < deadline, "{:#?}", pair.brief());
+        pair.push(1, &vp8(index));
+        pair.push(2, &opus(index));
+        index += 1;
+        pair.for_a_while(Duration::from_millis(5));
+    }
+    assert!(pair.frames("TR_vp8").is_empty());
+}

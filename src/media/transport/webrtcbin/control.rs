@@ -17,6 +17,7 @@ use super::{
     publish::{self, Slot},
     receive,
     shared::{Shared, lock},
+    streams,
 };
 use crate::{
     sdp::{self, Description, RemoteCandidate},
@@ -366,6 +367,8 @@ impl Control {
         let accepted = sdp::accept_offer(&offer.sdp, &self.subscriber.known)?;
         let mut description = accepted.description;
         self.map_tracks(offer, &description);
+        let announced = streams::announced(&description);
+        lock(&self.shared.announced).retain(|ssrc| announced.contains(ssrc));
         let closed = sdp::open_directions(&mut description);
 
         let subscriber = &mut self.subscriber;
@@ -388,6 +391,8 @@ impl Control {
         subscriber
             .set_local(WebRTCSDPType::Answer, &answer)
             .map_err(failed)?;
+        // Not before `webrtcbin` knows them.
+        *lock(&self.shared.announced) = announced;
         sdp::send_inactive(&mut answer, &closed);
         self.shared.gate(Target::Subscriber).negotiated();
         self.shared.emit(TransportEvent::LocalAnswer {

@@ -17,6 +17,7 @@ mod peer;
 mod publish;
 mod receive;
 mod shared;
+mod streams;
 
 use std::{
     sync::{Arc, Mutex, PoisonError, atomic::Ordering, mpsc},

@@ -20,6 +20,7 @@ use super::{
     peer::Peer,
     pipeline_error,
     shared::{RemoteCounters, Shared, lock},
+    streams,
 };
 use crate::transport::{MediaKind, Target, TransportError, TransportEvent};
 
@@ -118,6 +119,9 @@ fn stream_of(name: &str) -> Option<(u32, u32)> {
 
 /// Prepares the subscriber for what the service will offer.
 pub(super) fn watch(peer: &Peer, shared: &Arc<Shared>) {
+    if let Some(rtpbin) = peer.rtpbin() {
+        streams::take_announced_only(&peer.webrtc, &rtpbin, shared);
+    }
     peer.webrtc.connect("on-new-transceiver", false, |values| {
         // During create-answer: without it the answer has neither NACK nor retransmission.
         if let Ok(transceiver) = values[1].get::<WebRTCRTPTransceiver>() {

@@ -3,7 +3,7 @@
 //! What the control thread, the callers and the streaming threads look at together.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -34,6 +34,8 @@ pub(super) struct Shared {
     pub(super) local: RwLock<HashMap<LocalTrackId, Arc<LocalTrack>>>,
     /// Track of each section of the newest offer.
     pub(super) mids: Mutex<HashMap<String, Arc<str>>>,
+    /// The SSRCs of the newest offer that was answered.
+    pub(super) announced: Mutex<HashSet<u32>>,
     /// Receiving chains, one per `webrtcbin` pad.
     pub(super) branches: Mutex<Vec<Branch>>,
     pub(super) remote: Mutex<HashMap<Arc<str>, Arc<RemoteCounters>>>,
@@ -54,6 +56,7 @@ impl Shared {
             subscriber: Gate::default(),
             local: RwLock::default(),
             mids: Mutex::default(),
+            announced: Mutex::default(),
             branches: Mutex::default(),
             remote: Mutex::default(),
             channels: Mutex::default(),
