@@ -338,7 +338,10 @@ mod tests {
             let mut heard = None;
             for (at, piece) in pieces().into_iter().enumerate() {
                 heard = if sealed >> at & 1 == 1 {
-                    let data = alice.leave(b"a piece").unwrap().unwrap();
+                    let data = alice
+                        .leave(b"a piece")
+                        .expect("it has a key")
+                        .expect("it seals");
                     let packet = (
                         &data.iv[..],
                         u8::from(data.key_index).into(),
