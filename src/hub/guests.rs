@@ -1,27 +1,79 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How many connections each address holds, so that nobody takes all of them.
+//! Who connects: so many at a time, and so many of one address, so that nobody takes all of them.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Connections that one address may hold at a time: an office behind one address is the most there is.
 const MOST_OF_ONE: usize = 64;
 
+/// A place among those who are connected; dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct Place {
+    _one_of_all: OwnedSemaphorePermit,
+    _one_of_its_address: Guest,
+}
+
+/// Takes connections, `most` at a time, and serves each in a task of its own.
+///
+/// `what`: what they are for, for the log.
+pub(crate) async fn welcome<F>(
+    listener: TcpListener,
+    most: usize,
+    what: &str,
+    serve: impl Fn(TcpStream, SocketAddr, Place) -> F,
+) -> Infallible
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let places = Arc::new(Semaphore::new(most));
+    let guests = Arc::<Guests>::default();
+    loop {
+        let place = Arc::clone(&places)
+            .acquire_owned()
+            .await
+            .expect("this semaphore is never closed");
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let Some(guest) = guests.admit(peer.ip()) else {
+                    tracing::debug!("one address holds all connections for {what} that it may");
+                    continue;
+                };
+                let place = Place {
+                    _one_of_all: place,
+                    _one_of_its_address: guest,
+                };
+                tokio::spawn(serve(stream, peer, place));
+            }
+            // No descriptor is free, or the client is gone already.
+            Err(error) => {
+                tracing::debug!(%error, "a client could not connect for {what}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
 /// The addresses that hold connections.
 #[derive(Debug, Default)]
-pub(crate) struct Guests(Mutex<HashMap<IpAddr, usize>>);
+struct Guests(Mutex<HashMap<IpAddr, usize>>);
 
 /// A connection of an address; dropping it gives it back.
 #[derive(Debug)]
-pub(crate) struct Guest {
+struct Guest {
     guests: Arc<Guests>,
     address: IpAddr,
 }
 
 impl Guests {
     /// Counts a connection in; `None` when the address has as many as it may.
-    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Guest> {
+    fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Guest> {
         let address = network(address);
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = held.entry(address).or_default();

@@ -18,7 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use roomseal_policy::E2ee;
 use str0m::net::Protocol;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -29,7 +29,7 @@ use crate::api::{self, Api, Origin};
 use crate::bucket::Bucket;
 use crate::entry::since_1970;
 use crate::forward::{self, Addresses, CertificateError, Way};
-use crate::guests::Guests;
+use crate::guests::{self, Place};
 use crate::hosts::{self, Unfit};
 use crate::join::{self, Joins};
 use crate::meeting::{Building, Closed, Connection, Knock};
@@ -114,7 +114,6 @@ pub struct Hub {
     listener: TcpListener,
     streams: TcpListener,
     building: Arc<Building>,
-    guests: Arc<Guests>,
 }
 
 impl Hub {
@@ -170,7 +169,6 @@ impl Hub {
                     origin: config.origin,
                 },
             }),
-            guests: Arc::default(),
         })
     }
 
@@ -191,7 +189,7 @@ impl Hub {
     pub async fn serve(self) -> Infallible {
         let receiving = receive(Arc::clone(&self.building));
         let connecting = streams::listen(self.streams, Arc::clone(&self.building));
-        let listening = listen(self.listener, self.building, self.guests);
+        let listening = listen(self.listener, self.building);
         tokio::select! {
             never = receiving => never,
             never = connecting => never,
@@ -219,41 +217,23 @@ async fn receive(building: Arc<Building>) -> Infallible {
     }
 }
 
-async fn listen(listener: TcpListener, building: Arc<Building>, guests: Arc<Guests>) -> Infallible {
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    loop {
-        let place = Arc::clone(&places)
-            .acquire_owned()
-            .await
-            .expect("this semaphore is never closed");
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                let Some(guest) = guests.admit(peer.ip()) else {
-                    tracing::debug!("one address holds all connections that it may");
-                    continue;
-                };
-                let building = Arc::clone(&building);
-                tokio::spawn(async move {
-                    // Kept by what the connection is upgraded to, as long as that lasts.
-                    let held = Arc::new((place, guest));
-                    visit(stream, peer.ip(), building, held).await;
-                });
+async fn listen(listener: TcpListener, building: Arc<Building>) -> Infallible {
+    guests::welcome(
+        listener,
+        MOST_CONNECTIONS,
+        "signalling",
+        |stream, peer, place| {
+            let building = Arc::clone(&building);
+            async move {
+                // Kept by what the connection is upgraded to, as long as that lasts.
+                visit(stream, peer.ip(), building, Arc::new(place)).await;
             }
-            // No descriptor is free, or the client is gone already.
-            Err(error) => {
-                tracing::debug!(%error, "a client could not be let in");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
+        },
+    )
+    .await
 }
 
-async fn visit<H: Send + Sync + 'static>(
-    stream: TcpStream,
-    address: IpAddr,
-    building: Arc<Building>,
-    held: Arc<H>,
-) {
+async fn visit(stream: TcpStream, address: IpAddr, building: Arc<Building>, held: Arc<Place>) {
     // Signalling is many small messages.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
@@ -272,11 +252,11 @@ async fn visit<H: Send + Sync + 'static>(
     }
 }
 
-async fn answer<H: Send + Sync + 'static>(
+async fn answer(
     request: Request<Incoming>,
     address: IpAddr,
     building: Arc<Building>,
-    held: Arc<H>,
+    held: Arc<Place>,
 ) -> Response<Full<Bytes>> {
     let path = request.uri().path();
     if pages::is_one(path) {
@@ -325,12 +305,12 @@ fn admit(request: &Request<Incoming>, keys: &ApiKeys) -> Result<(Admission, Quer
 }
 
 /// Lets somebody into a room, over a WebSocket.
-async fn enter<H: Send + Sync + 'static>(
+async fn enter(
     mut request: Request<Incoming>,
     admission: Admission,
     query: Query,
     building: Arc<Building>,
-    held: Arc<H>,
+    held: Arc<Place>,
 ) -> Response<Full<Bytes>> {
     let Some(accept) = websocket_key(&request) else {
         return say(StatusCode::BAD_REQUEST, "this is for WebSockets");

@@ -14,11 +14,11 @@ use std::time::Duration;
 use str0m::net::Protocol;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::forward::Way;
-use crate::guests::Guests;
+use crate::guests;
 use crate::meeting::Building;
 use crate::serve::DATAGRAM;
 
@@ -73,32 +73,14 @@ impl Streams {
 
 /// Takes connections and hands what comes over them to the rooms.
 pub(crate) async fn listen(listener: TcpListener, building: Arc<Building>) -> Infallible {
-    let places = Arc::new(Semaphore::new(MOST_STREAMS));
-    let guests = Arc::<Guests>::default();
-    loop {
-        let place = Arc::clone(&places)
-            .acquire_owned()
-            .await
-            .expect("this semaphore is never closed");
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                let Some(guest) = guests.admit(peer.ip()) else {
-                    tracing::debug!("one address holds all connections for media that it may");
-                    continue;
-                };
-                let building = Arc::clone(&building);
-                tokio::spawn(async move {
-                    carry(stream, peer, &building).await;
-                    drop((place, guest));
-                });
-            }
-            // No descriptor is free, or the client is gone already.
-            Err(error) => {
-                tracing::debug!(%error, "a client could not connect for media");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
+    guests::welcome(listener, MOST_STREAMS, "media", |stream, peer, place| {
+        let building = Arc::clone(&building);
+        async move {
+            carry(stream, peer, &building).await;
+            drop(place);
         }
-    }
+    })
+    .await
 }
 
 /// Carries packets both ways until one side ends it.
