@@ -2,8 +2,9 @@
 //! `POST /api/meetings/ROOM/join`: a browser with the page asks for its way into a meeting.
 //!
 //! What it gets lets one participant under a name of the hub's making into one room, to send and receive, for a few
-//! minutes. Who is signed in comes in as somebody with an account, everybody else as a guest; whether guests may come in
-//! while end-to-end encryption is on, an admin chose.
+//! minutes. Who is signed in comes in as somebody with an account, and into the own meeting as who administers it;
+//! everybody else as a guest. Whether guests may come in while end-to-end encryption is on, an admin chose. Where a meeting
+//! has a waiting room, all but hosts are let in by one.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -18,11 +19,13 @@ use hyper::{Method, Request, Response, StatusCode};
 use roomseal_policy::RoomName;
 use serde::{Deserialize, Serialize};
 
-use crate::api::Problem;
+use crate::api::{Hidden, Problem};
 use crate::entry::{self, GUEST, Person, VALID};
 use crate::guests::network;
 use crate::hosts::{self, Unfit};
+use crate::lobby::{Full as TooMany, Standing};
 use crate::meeting::Building;
+use crate::people::account::Account;
 use crate::{api, pages, plugnmeet};
 
 /// So many may come from one address at once: an office behind one address has a meeting at the full hour.
@@ -33,6 +36,9 @@ const EACH: Duration = Duration::from_secs(2);
 
 /// Addresses that are remembered at a time.
 const MOST_ADDRESSES: usize = 4096;
+
+/// How often who waits asks again.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// The room that a path asks to join, checked by nobody yet.
 pub(crate) fn room_of(path: &str) -> Option<&str> {
@@ -48,7 +54,8 @@ pub(crate) async fn answer(
     building: &Building,
 ) -> Response<Full<Bytes>> {
     match let_in(request, room, address, building).await {
-        Ok(entry) => api::respond(StatusCode::OK, &entry),
+        Ok(Answer::In(entry)) => api::respond(StatusCode::OK, &entry),
+        Ok(Answer::Waits(waits)) => api::respond(StatusCode::ACCEPTED, &waits),
         Err(problem) => problem.into_response(),
     }
 }
@@ -86,6 +93,25 @@ impl Joins {
 struct Wish {
     /// What to be called.
     name: String,
+    /// Of who waits already, or was admitted before.
+    ticket: Option<Hidden>,
+}
+
+/// What a request to join is answered with.
+enum Answer {
+    In(Entry),
+    Waits(Waits),
+}
+
+/// A place in the waiting room.
+#[derive(Serialize)]
+struct Waits {
+    /// What hosts see of it.
+    id: String,
+    /// What to ask again with.
+    ticket: String,
+    /// Seconds until then.
+    again: u64,
 }
 
 /// The way into a meeting.
@@ -106,26 +132,81 @@ async fn let_in(
     room: &str,
     address: IpAddr,
     building: &Building,
-) -> Result<Entry, Problem> {
+) -> Result<Answer, Problem> {
     if request.method() != Method::POST {
         return Err(Problem::method("POST"));
     }
     let url = place(request.headers())?;
-    building
-        .joins
-        .take(address, Instant::now())
-        .map_err(too_often)?;
     let room = RoomName::from_str(room)
         .map_err(|error| Problem::new(StatusCode::NOT_FOUND, "no-room", error.to_string()))?;
     let headers = request.headers().clone();
-    let account = building.api.account(&headers).await?;
     let wish: Wish = api::read(request).await?;
-    let name = entry::called(&wish.name)
+    let now = Instant::now();
+    let waits = wish.ticket.as_ref();
+    let waits = waits.and_then(|ticket| building.lobby.ask(room.as_str(), &ticket.0, now));
+    // Who waits asks again and again.
+    if waits.is_none() {
+        building.joins.take(address, now).map_err(too_often)?;
+    }
+    let account = building.api.account(&headers).await?;
+    let mut person = person(&wish.name, &room, &headers, account.as_ref(), building).await?;
+    let meeting = building.api.people.meeting(room.as_str()).await?;
+    if !person.is_host && meeting.is_some_and(|meeting| meeting.waiting_room) {
+        match (waits, wish.ticket) {
+            // Under the name that the host saw.
+            (Some((shown, Standing::Admitted)), _) => person.name = shown.name,
+            (Some((_, Standing::Refused)), _) => {
+                let what = "a host did not let you in; ask who invited you";
+                return Err(Problem::new(StatusCode::FORBIDDEN, "refused", what));
+            }
+            (Some((shown, Standing::Waits)), Some(ticket)) => {
+                return Ok(Answer::Waits(Waits::new(shown.id, &ticket.0)));
+            }
+            _ => {
+                let (lobby, name) = (&building.lobby, &person.name);
+                let knocked = lobby.knock(room.as_str(), name, account.is_some(), now);
+                let ticket = knocked.map_err(|TooMany| {
+                    Problem::wait(
+                        "waiting-room-full",
+                        "too many wait already; try again later",
+                        30,
+                    )
+                })?;
+                tracing::info!(room = %room, "a browser waits to be let in");
+                return Ok(Answer::Waits(Waits::new(ticket.id, &ticket.text)));
+            }
+        }
+    }
+    Ok(Answer::In(entry_of(&person, url, building)?))
+}
+
+impl Waits {
+    fn new(id: String, ticket: &str) -> Self {
+        Self {
+            id,
+            ticket: ticket.to_owned(),
+            again: AGAIN.as_secs(),
+        }
+    }
+}
+
+/// Who asks, if he may be in this meeting as it is now.
+async fn person<'a>(
+    name: &str,
+    room: &'a RoomName,
+    headers: &HeaderMap,
+    account: Option<&Account>,
+    building: &Building,
+) -> Result<Person<'a>, Problem> {
+    let name = entry::called(name)
         .map_err(|what| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", what))?;
     // Who was sent here by the link of an integration is who that says.
-    if let Some(person) = plugnmeet::cookie(&headers, &room, &building.keys) {
-        return entry_of(&person, url, building);
+    if let Some(person) = plugnmeet::cookie(headers, room, &building.keys) {
+        return Ok(person);
     }
+    let meeting = building.api.people.meeting(room.as_str()).await?;
+    let organiser = meeting.and_then(|meeting| meeting.organiser);
+    let is_host = account.is_some_and(|account| organiser.as_ref() == Some(&account.id));
     let identity = match account {
         // With several browsers, each is one participant.
         Some(account) => entry::drawn(&format!("account-{}-", account.id.as_str())),
@@ -135,13 +216,12 @@ async fn let_in(
         }
         None => entry::drawn(GUEST),
     };
-    let person = Person {
+    Ok(Person {
         room: room.as_str(),
         identity,
         name,
-        is_host: false,
-    };
-    entry_of(&person, url, building)
+        is_host,
+    })
 }
 
 fn entry_of(person: &Person<'_>, url: String, building: &Building) -> Result<Entry, Problem> {

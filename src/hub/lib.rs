@@ -40,6 +40,7 @@ pub mod forward;
 mod guests;
 mod hosts;
 mod join;
+mod lobby;
 mod meeting;
 mod pages;
 pub mod people;

@@ -20,6 +20,7 @@ use crate::entry::since_1970;
 use crate::forward::{Addresses, Forwarder, PeerId, Way};
 use crate::hosts::{Heard, Unfit};
 use crate::join::Joins;
+use crate::lobby::Lobby;
 use crate::pages::Pages;
 use crate::room::{Action, ConnectionId, Denied, Dice, Input, Room, Told, Unwelcome, Visit, Wish};
 use crate::routes::RoomNumber;
@@ -109,6 +110,7 @@ pub(crate) struct Building {
     pub(crate) pages: Option<Pages>,
     pub(crate) joins: Joins,
     pub(crate) secrets: Secrets,
+    pub(crate) lobby: Lobby,
     pub(crate) api: Api,
     pub(crate) socket: UdpSocket,
     pub(crate) streams: Streams,
@@ -207,7 +209,6 @@ impl Meeting {
                     .switch
                     .close(self.number, &self.name, || knocks.is_empty())
             {
-                self.building.secrets.forget(&self.name);
                 tracing::info!(room = self.name, "a room closes");
                 return;
             }
@@ -231,9 +232,6 @@ impl Meeting {
         let now = self.start.elapsed();
         let actions = match knock {
             Knock::Administer { wish, reply } => {
-                if matches!(wish, Wish::End) {
-                    self.building.secrets.forget(&self.name);
-                }
                 let writes = matches!(wish, Wish::Metadata(_) | Wish::SetUp(_) | Wish::End);
                 let (told, actions) = self.room.administer(wish, now);
                 if writes {
@@ -303,7 +301,10 @@ impl Meeting {
                     // What is sent already still goes out.
                     Action::Close(connection) => drop(self.connections.remove(&connection)),
                     Action::Media(order) => self.forwarder.order(order, now),
-                    Action::End => over = true,
+                    Action::End => {
+                        over = true;
+                        self.building.secrets.forget(&self.name);
+                    }
                 }
             }
             self.forwarder.offer(now);

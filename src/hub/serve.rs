@@ -32,6 +32,7 @@ use crate::forward::{self, Addresses, CertificateError, Way};
 use crate::guests::{self, Place};
 use crate::hosts::{self, Unfit};
 use crate::join::{self, Joins};
+use crate::lobby::Lobby;
 use crate::meeting::{Building, Closed, Connection, Knock};
 use crate::pages::{self, Pages};
 use crate::people::{self, People};
@@ -157,6 +158,7 @@ impl Hub {
                 pages: config.pages,
                 joins: Joins::default(),
                 secrets: Secrets::default(),
+                lobby: Lobby::default(),
                 socket,
                 streams: Streams::default(),
                 media,

@@ -21,7 +21,7 @@ const LONGEST: usize = 16 * 1024;
 const READING: Duration = Duration::from_secs(10);
 
 /// Text that is wiped when dropped and never shown.
-pub(super) struct Hidden(pub(super) Zeroizing<String>);
+pub(crate) struct Hidden(pub(crate) Zeroizing<String>);
 
 impl<'de> Deserialize<'de> for Hidden {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

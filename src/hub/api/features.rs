@@ -74,10 +74,7 @@ impl Api {
 
     pub(super) async fn start_feature(&self, visitor: Visitor) -> Answer {
         let room = room_of(&visitor)?;
-        if !self.participant(&visitor, &room)?.room_admin {
-            let what = "only who administers the meeting starts this; ask a host";
-            return Err(Problem::new(StatusCode::FORBIDDEN, "not-host", what));
-        }
+        self.administrator(&visitor, &room)?;
         let asked = visitor.part(5);
         let found = NAMES.into_iter().find(|(name, _, _)| *name == asked);
         let (name, feature, offered) = found.ok_or(Refusal::NoSuch("feature"))?;

@@ -26,6 +26,8 @@ struct Start {
     key_model: Option<KeyModel>,
     /// By which key its hosts are known.
     meeting_key: Option<String>,
+    /// Whether people wait until a host lets them in.
+    waiting_room: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -46,6 +48,7 @@ impl Api {
         let room = RoomCode::from_random(random).room();
         let meeting = Meeting {
             meeting_key,
+            waiting_room: asked.waiting_room.unwrap_or(false),
             ..Meeting::new(&room, e2ee, key_model)
         };
         self.people.start_meeting(&asker, meeting).await?;

@@ -17,6 +17,7 @@ mod problem;
 mod schedule;
 mod secret;
 mod session;
+mod waiting;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use hyper::header::{self, HeaderValue};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use serde::Serialize;
 
-pub(crate) use body::read;
+pub(crate) use body::{Hidden, read};
 pub(crate) use guard::cookie;
 pub use guard::{Origin, OriginError};
 pub(crate) use problem::Problem;
@@ -67,6 +68,8 @@ enum Act {
     StartMeeting,
     Policy,
     Secret,
+    Waiting,
+    Decide,
     Features,
     StartFeature,
     Schedule,
@@ -87,7 +90,7 @@ enum Act {
 }
 
 /// Method, path, what it does. In a path, `{…}` stands for one part.
-const ROUTES: [(Method, &str, Act); 32] = [
+const ROUTES: [(Method, &str, Act); 34] = [
     (Method::POST, "/api/set-up", Act::SetUp),
     (Method::POST, "/api/sign-in", Act::SignIn),
     (Method::POST, "/api/sign-out", Act::SignOut),
@@ -103,6 +106,12 @@ const ROUTES: [(Method, &str, Act); 32] = [
     (Method::POST, "/api/meetings", Act::StartMeeting),
     (Method::POST, "/api/meetings/{room}/policy", Act::Policy),
     (Method::GET, "/api/meetings/{room}/secret", Act::Secret),
+    (Method::GET, "/api/meetings/{room}/waiting", Act::Waiting),
+    (
+        Method::POST,
+        "/api/meetings/{room}/waiting/{id}",
+        Act::Decide,
+    ),
     (Method::GET, "/api/meetings/{room}/features", Act::Features),
     (
         Method::POST,
@@ -209,6 +218,8 @@ impl Api {
             Act::StartMeeting => self.start_meeting(visitor).await,
             Act::Policy => self.policy(visitor).await,
             Act::Secret => self.secret(visitor).await,
+            Act::Waiting => self.waiting(visitor).await,
+            Act::Decide => self.decide(visitor).await,
             Act::Features => self.features(visitor).await,
             Act::StartFeature => self.start_feature(visitor).await,
             Act::Schedule => self.schedule(visitor).await,

@@ -67,6 +67,15 @@ impl Api {
         Ok(admission.ok_or(Refusal::Token)?)
     }
 
+    /// Sees to it that who came administers this room.
+    pub(super) fn administrator(&self, visitor: &Visitor, room: &RoomName) -> Result<(), Problem> {
+        if self.participant(visitor, room)?.room_admin {
+            return Ok(());
+        }
+        let what = "this is for who administers the meeting; ask a host";
+        Err(Problem::new(StatusCode::FORBIDDEN, "not-host", what))
+    }
+
     /// What is known of the meeting's policies with this message taken in, if hosts of this meeting signed all of it.
     async fn verified(
         &self,

@@ -30,6 +30,7 @@ struct Schedule {
     key_model: Option<KeyModel>,
     meeting_key: String,
     policy: Option<Box<RawValue>>,
+    waiting_room: Option<bool>,
 }
 
 impl Api {
@@ -58,6 +59,7 @@ impl Api {
             meeting_key: Some(key),
             policy,
             said,
+            waiting_room: asked.waiting_room.unwrap_or(false),
             ..Meeting::new(&room, e2ee, asked.key_model.unwrap_or(KeyModel::User))
         };
         let meeting = self
@@ -144,6 +146,7 @@ fn shown(meeting: &Meeting, site: &str) -> Value {
             "e2ee": meeting.e2ee,
             "key_model": meeting.key_model,
             "meeting_key": meeting.meeting_key,
+        "waiting_room": meeting.waiting_room,
             "policy": policy,
             "address": address(site, &meeting.room),
     })

@@ -27,6 +27,8 @@ pub(crate) struct Meeting {
     /// Whether end-to-end encryption may be turned on in it.
     pub(crate) e2ee: bool,
     pub(crate) key_model: KeyModel,
+    /// Whether people wait until a host lets them in.
+    pub(crate) waiting_room: bool,
     /// When it was made, in seconds since 1970.
     pub(crate) made: i64,
     /// SHA-256 of the meeting's key in base64url, by which its hosts are known.
@@ -51,6 +53,7 @@ impl Meeting {
             organiser: None,
             e2ee,
             key_model,
+            waiting_room: false,
             made: 0,
             meeting_key: None,
             policy: None,

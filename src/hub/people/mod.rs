@@ -28,7 +28,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use account::Account;
 use audit::{Action, Deed};
-pub(crate) use code::draw;
+pub(crate) use code::{draw, draw_token, hash};
 use devices::Challenges;
 pub(crate) use devices::{Enrolment, TOKEN as DEVICE_TOKEN};
 use limits::Limits;

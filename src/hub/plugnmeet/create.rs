@@ -38,6 +38,13 @@ struct Metadata {
 #[serde(default)]
 struct Features {
     end_to_end_encryption_features: Encryption,
+    waiting_room_features: WaitingRoom,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WaitingRoom {
+    is_active: bool,
 }
 
 /// What is asked for of end-to-end encryption.
@@ -92,6 +99,7 @@ pub(super) async fn create(body: &[u8], building: &Arc<Building>) -> Result<Valu
             let meeting = Meeting {
                 title: Some(asked.metadata.room_title.clone()),
                 session: Some(entry::uuid()),
+                waiting_room: asked.metadata.room_features.waiting_room_features.is_active,
                 ..Meeting::new(&room, encryption.is_enabled, key_model)
             };
             people.start_meeting(&Asker::Owner, meeting.clone()).await?;
@@ -146,7 +154,10 @@ fn info(meeting: &Meeting, opened: &proto::Room) -> Value {
     });
     let metadata = json!({
         "room_title": meeting.title,
-        "room_features": { "end_to_end_encryption_features": encryption },
+        "room_features": {
+            "end_to_end_encryption_features": encryption,
+            "waiting_room_features": { "is_active": meeting.waiting_room },
+        },
     });
     json!({
         "room_title": meeting.title,

@@ -9,13 +9,14 @@ use super::{StoreError, Work};
 use crate::people::account::AccountId;
 use crate::people::meetings::{Meeting, Plan};
 
-const COLUMNS: &str = "room, organiser, e2ee, key_model, made, meeting_key, policy, said, title, starts, ends, session";
+const COLUMNS: &str = "room, organiser, e2ee, key_model, made, meeting_key, policy, said, title, starts, ends, session, \
+     waiting_room";
 
 impl Work {
     pub(crate) async fn insert_meeting(&mut self, meeting: &Meeting) -> Result<(), StoreError> {
         let plan = meeting.plan.as_ref();
         query(&format!(
-            "INSERT INTO meeting ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+            "INSERT INTO meeting ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
         ))
         .bind(&meeting.room)
         .bind(meeting.organiser.as_ref().map(AccountId::as_str))
@@ -32,6 +33,7 @@ impl Work {
         .bind(plan.map(|plan| plan.starts))
         .bind(plan.map(|plan| plan.ends))
         .bind(&meeting.session)
+        .bind(meeting.waiting_room)
         .execute(&mut *self.0)
         .await?;
         Ok(())
@@ -150,5 +152,6 @@ fn read(row: &SqliteRow) -> Result<Meeting, sqlx::Error> {
         title: row.try_get("title")?,
         plan: starts.zip(ends).map(|(starts, ends)| Plan { starts, ends }),
         session: row.try_get("session")?,
+        waiting_room: row.try_get("waiting_room")?,
     })
 }

@@ -37,7 +37,7 @@ const LOCK: &str = "lock";
 const WAITING: Duration = Duration::from_secs(5);
 
 /// Each exactly once, in this order; one that was released is never changed.
-const MIGRATIONS: [(&str, &str); 5] = [
+const MIGRATIONS: [(&str, &str); 6] = [
     ("people", include_str!("migrations/1_people.sql")),
     (
         "append only",
@@ -46,6 +46,10 @@ const MIGRATIONS: [(&str, &str); 5] = [
     ("meetings", include_str!("migrations/3_meetings.sql")),
     ("devices", include_str!("migrations/4_devices.sql")),
     ("plans", include_str!("migrations/5_plans.sql")),
+    (
+        "waiting rooms",
+        include_str!("migrations/6_waiting_rooms.sql"),
+    ),
 ];
 
 /// Why nothing can be kept, or found again.

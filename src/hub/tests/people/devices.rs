@@ -205,6 +205,15 @@ async fn a_device_starts_meetings_by_the_licence_of_who_enrolled_it() {
         "not-allowed",
     );
     assert_eq!(start(&mut device, r#"{"e2ee":false}"#).await.status, 201);
+    let schedule = async |device: &mut Device| {
+        let browser = &mut device.browser;
+        let asked = json!({ "room": "plans", "title": "Plans", "starts": 1_800_003_600_u64, "ends": 1_800_007_200_u64,
+                            "meeting_key": "A".repeat(43) });
+        browser
+            .send("POST", "/api/schedule", &token, &asked.to_string())
+            .await
+    };
+    problem(&schedule(&mut device).await, 403, "not-allowed");
     let change = async |admin: &mut Browser, change: Value| {
         let answer = admin.ask("PATCH", &path(&bob), Some(change)).await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -212,6 +221,8 @@ async fn a_device_starts_meetings_by_the_licence_of_who_enrolled_it() {
     change(&mut admin, json!({ "licensed": true })).await;
     let started = start(&mut device, r#"{"e2ee":true}"#).await;
     assert_eq!(started.status, 201, "{started:?}");
+    let scheduled = schedule(&mut device).await;
+    assert_eq!(scheduled.status, 201, "{scheduled:?}");
     change(&mut admin, json!({ "disabled": true })).await;
     problem(&start(&mut device, r#"{"e2ee":true}"#).await, 401, "token");
     change(&mut admin, json!({ "disabled": false })).await;

@@ -34,7 +34,11 @@ pub(super) fn meeting_key() -> MeetingKey {
 
 /// The host of a meeting with such a key.
 pub(super) fn host(room: &str, meeting: &MeetingKey) -> Host {
-    let key = HostKey::from_seed(&KeySeed::new(Zeroizing::new([2; 32])).unwrap());
+    host_of(room, meeting, 2)
+}
+
+fn host_of(room: &str, meeting: &MeetingKey, seed: u8) -> Host {
+    let key = HostKey::from_seed(&KeySeed::new(Zeroizing::new([seed; 32])).unwrap());
     let room: RoomName = room.parse().unwrap();
     let name = "Alice".parse().unwrap();
     let certificate = Certificate::issue(meeting, &room, key.public(), &name);
@@ -278,6 +282,16 @@ async fn only_hosts_of_the_meeting_say_what_holds() {
     let said = meeting.send(&office, &guest, &message).await;
     assert_eq!(said.status, 200, "{said:?}");
     problem(&meeting.join(&mut office.browser()).await, 401, "sign-in");
+    // A co-host, whom the meeting's key certified too, turns it off again.
+    let co_host = host_of(&meeting.room, &meeting_key(), 3);
+    let mut chain = meeting.chain.take().unwrap();
+    chain.press(&co_host, &decide(E2ee::Off, 2)).unwrap();
+    let said = meeting.send(&office, &guest, &chain.message()).await;
+    assert_eq!(
+        (said.status, &said.body["e2ee"]),
+        (200, &json!("off")),
+        "{said:?}"
+    );
 
     // A room of which the hub knows no hosts.
     let meeting = Meeting {

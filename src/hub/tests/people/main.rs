@@ -18,6 +18,7 @@ mod set_up;
 mod shared;
 mod sign_in;
 mod sites;
+mod waiting;
 
 use std::net::SocketAddr;
 use std::path::Path;
