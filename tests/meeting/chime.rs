@@ -2,6 +2,7 @@
 //! What is heard at the box itself when encryption is about to go off.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use roomseal_tests::livekit::Server;
 use roomseal_tests::toggle::Button;
@@ -34,21 +35,21 @@ fn a_chime_says_that_encryption_is_about_to_go_off() {
         .with(["--panel-dir", panel.to_str().unwrap()])
         .with(["--speaker", &speaker])
         .join(&server, "chime");
-    wait_for_shield(&host, std::time::Instant::now(), "waiting");
+    wait_for_shield(&host, Instant::now(), "waiting");
     assert_eq!(loud(&sound), 0, "before anything is announced");
     let held = Button::of(&panel).hold();
     host.wait_since(held, "announcement that it goes off", SOON, |status| {
         let newest = status.happenings.last()?;
         newest.text.contains("goes off in").then_some(())
     });
-    let deadline = std::time::Instant::now() + SOON;
+    let deadline = Instant::now() + SOON;
     while loud(&sound) < 8_000 {
         assert!(
-            std::time::Instant::now() < deadline,
+            Instant::now() < deadline,
             "no chime: {} loud samples",
             loud(&sound)
         );
         // A file has no event for that.
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
