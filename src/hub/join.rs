@@ -236,9 +236,9 @@ fn entry_of(person: &Person<'_>, url: String, building: &Building) -> Result<Ent
     })
 }
 
-fn too_often(wait: Duration) -> Problem {
+pub(crate) fn too_often(wait: Duration) -> Problem {
     let seconds = wait.as_secs() + 1;
-    let what = format!("too many join from your address at once; try again in {seconds} s");
+    let what = format!("too many ask from your address at once; try again in {seconds} s");
     Problem::wait("too-many", what, seconds)
 }
 

@@ -99,7 +99,7 @@ pub(super) fn bearer(visitor: &Visitor) -> Option<&str> {
 }
 
 /// What the hub is called by who asks, which is one of its names: a signature that names another is for another.
-fn called(visitor: &Visitor) -> String {
+pub(super) fn called(visitor: &Visitor) -> String {
     let host = visitor.request.headers().get(header::HOST);
     let host = host.and_then(|host| host.to_str().ok());
     host.unwrap_or_default().to_ascii_lowercase()

@@ -11,6 +11,7 @@ mod description;
 mod devices;
 mod features;
 mod guard;
+mod host;
 mod meetings;
 mod policy;
 mod problem;
@@ -68,6 +69,7 @@ enum Act {
     StartMeeting,
     Policy,
     Secret,
+    BecomeHost,
     Waiting,
     Decide,
     Features,
@@ -90,7 +92,7 @@ enum Act {
 }
 
 /// Method, path, what it does. In a path, `{…}` stands for one part.
-const ROUTES: [(Method, &str, Act); 34] = [
+const ROUTES: [(Method, &str, Act); 35] = [
     (Method::POST, "/api/set-up", Act::SetUp),
     (Method::POST, "/api/sign-in", Act::SignIn),
     (Method::POST, "/api/sign-out", Act::SignOut),
@@ -106,6 +108,7 @@ const ROUTES: [(Method, &str, Act); 34] = [
     (Method::POST, "/api/meetings", Act::StartMeeting),
     (Method::POST, "/api/meetings/{room}/policy", Act::Policy),
     (Method::GET, "/api/meetings/{room}/secret", Act::Secret),
+    (Method::POST, "/api/meetings/{room}/host", Act::BecomeHost),
     (Method::GET, "/api/meetings/{room}/waiting", Act::Waiting),
     (
         Method::POST,
@@ -218,6 +221,7 @@ impl Api {
             Act::StartMeeting => self.start_meeting(visitor).await,
             Act::Policy => self.policy(visitor).await,
             Act::Secret => self.secret(visitor).await,
+            Act::BecomeHost => self.become_host(visitor).await,
             Act::Waiting => self.waiting(visitor).await,
             Act::Decide => self.decide(visitor).await,
             Act::Features => self.features(visitor).await,

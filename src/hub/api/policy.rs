@@ -4,7 +4,9 @@
 use std::time::Instant;
 
 use hyper::StatusCode;
-use roomseal_policy::{Chain, E2ee, HostCheck, Merged, RoomName, read_metadata, write_metadata};
+use roomseal_policy::{
+    Chain, E2ee, HostCheck, MeetingKeyHash, Merged, RoomName, read_metadata, write_metadata,
+};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -14,6 +16,7 @@ use super::problem::Problem;
 use super::{Answer, Api, Visitor, body, respond};
 use crate::entry::since_1970;
 use crate::hosts;
+use crate::join::too_often;
 use crate::meeting::{Building, ask};
 use crate::people::Refusal;
 use crate::room::{Told, Wish};
@@ -36,11 +39,11 @@ impl Api {
         let admission = self.participant(&visitor, &room)?;
         // Signatures are verified, which takes a while.
         let limited = building.joins.take(visitor.address, Instant::now());
-        limited.map_err(Refusal::TooMany)?;
+        limited.map_err(too_often)?;
         let said: Say = body::read_of(visitor.request, LONGEST).await?;
         let metadata = metadata_of(&building, &room).await;
         let chain = self
-            .verified(&room, &metadata, said.policy.get(), &admission)
+            .verified(&room, &building, &metadata, said.policy.get(), &admission)
             .await?;
         let e2ee = chain.head().e2ee();
         hosts::may_turn(&building, room.as_str(), Some(e2ee)).await?;
@@ -76,17 +79,33 @@ impl Api {
         Err(Problem::new(StatusCode::FORBIDDEN, "not-host", what))
     }
 
+    /// By which key the hosts of a meeting are known: the one it was started with, or that of the policies that its host
+    /// wrote into the room's metadata.
+    pub(super) async fn meeting_key(
+        &self,
+        room: &RoomName,
+        building: &Building,
+    ) -> Result<Option<MeetingKeyHash>, Problem> {
+        let meeting = self.people.meeting(room.as_str()).await?;
+        let key = meeting.and_then(|meeting| meeting.meeting_key);
+        if let Some(key) = key.and_then(|key| key.parse().ok()) {
+            return Ok(Some(key));
+        }
+        let policies = read_metadata(&metadata_of(building, room).await);
+        let chain = policies.and_then(|it| Chain::begin(&it, room, &HostCheck::FirstUse).ok());
+        Ok(chain.map(|chain| chain.meeting()))
+    }
+
     /// What is known of the meeting's policies with this message taken in, if hosts of this meeting signed all of it.
     async fn verified(
         &self,
         room: &RoomName,
+        building: &Building,
         metadata: &str,
         message: &str,
         admission: &Admission,
     ) -> Result<Chain, Problem> {
-        let meeting = self.people.meeting(room.as_str()).await?;
-        let key = meeting.and_then(|meeting| meeting.meeting_key);
-        let check = match key.and_then(|key| key.parse().ok()) {
+        let check = match self.meeting_key(room, building).await? {
             Some(key) => HostCheck::Link(key),
             None => HostCheck::FirstUse,
         };
@@ -114,7 +133,7 @@ impl Api {
     }
 }
 
-const UNKNOWN: &str = "the hub does not know the hosts of this meeting yet; name meeting_key when the meeting is \
+pub(super) const UNKNOWN: &str = "the hub does not know the hosts of this meeting yet; name meeting_key when the meeting is \
                        started, or say it first with the token of who started it";
 
 /// The room that the path names: `/api/meetings/{room}/…`.

@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 use super::policy::room_of;
 use super::problem::Problem;
 use super::{Answer, Api, Visitor, with_type};
+use crate::join::too_often;
 use crate::meeting::ask;
-use crate::people::Refusal;
 use crate::room::{Told, Wish};
 
 impl Api {
@@ -23,7 +23,7 @@ impl Api {
         let admission = self.participant(&visitor, &room)?;
         let building = visitor.building;
         let limited = building.joins.take(visitor.address, Instant::now());
-        limited.map_err(Refusal::TooMany)?;
+        limited.map_err(too_often)?;
         let meeting = self.people.meeting(room.as_str()).await?;
         if meeting.is_none_or(|meeting| meeting.key_model != KeyModel::Server) {
             return Err(Problem::new(StatusCode::NOT_FOUND, "no-secret", NONE));

@@ -34,6 +34,7 @@ pub(crate) use devices::{Enrolment, TOKEN as DEVICE_TOKEN};
 use limits::Limits;
 pub(crate) use meetings::Asker;
 use password::Passwords;
+pub(crate) use proof::{DeviceKey, Kind as Proven};
 pub use refusal::Refusal;
 pub(crate) use roll::{Change, Invitation, NewAccount};
 pub(crate) use set_up::Choice;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What devices sign, to show that they hold their key: compact JWS (RFC 7515) with nothing to negotiate.
+//! What devices and hosts sign, to show that they hold their key: compact JWS (RFC 7515) with nothing to negotiate.
 //!
 //! The protected header of each kind is one byte string, compared as such: there is no algorithm to choose, and what was
 //! signed for one thing is never good for another.
@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     Enrolment,
     /// That this device asks, now.
     Challenge,
+    /// That the host of a meeting comes in under this identity.
+    HostEntry,
 }
 
 impl Kind {
@@ -26,11 +28,12 @@ impl Kind {
         match self {
             Self::Enrolment => r#"{"alg":"ES256","typ":"roomseal-enrolment"}"#,
             Self::Challenge => r#"{"alg":"ES256","typ":"roomseal-challenge"}"#,
+            Self::HostEntry => r#"{"alg":"ES256","typ":"roomseal-host-entry"}"#,
         }
     }
 }
 
-/// The public key of a device: a point of P-256.
+/// The public key of a device or a host: a point of P-256.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DeviceKey(VerifyingKey);
 

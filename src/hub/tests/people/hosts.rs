@@ -3,9 +3,12 @@
 
 use std::iter;
 
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use livekit_protocol::DisconnectReason;
 use livekit_protocol::signal_response::Message as Say;
 use livekit_token::{AccessToken, VideoGrants};
+use p256::ecdsa::signature::Signer as _;
+use p256::ecdsa::{Signature, SigningKey};
 use roomseal_policy::{
     Certificate, Chain, Check, Decision, E2ee, Host, HostKey, KeyModel, KeySeed, MeetingKey,
     PolicyNonce, RoomName,
@@ -350,6 +353,72 @@ async fn what_hosts_said_outlasts_the_hub() {
         assert_eq!(meeting.say(&office, e2ee).await.status, 200);
         assert_eq!(meeting.join(&mut office.browser()).await.status, status);
     }
+}
+
+#[tokio::test]
+async fn who_holds_a_hosts_key_administers_the_meeting_without_an_account() {
+    let office = Office::open().await;
+    let mut admin = office.admin().await;
+    let meeting = Meeting::start(&mut admin, true).await;
+    let entry = meeting.join(&mut office.browser()).await;
+    let (guest, identity) = (token_of(&entry), entry.body["identity"].clone());
+    let hub = office.address.to_string();
+    let sign = |seed: u8, typ: &str, room: &str, identity: &Value, hub: &str| {
+        let encode = Base64UrlUnpadded::encode_string;
+        let header = format!(r#"{{"alg":"ES256","typ":"{typ}"}}"#);
+        let claims = json!({ "room": room, "identity": identity, "hub": hub }).to_string();
+        let signed = format!(
+            "{}.{}",
+            encode(header.as_bytes()),
+            encode(claims.as_bytes())
+        );
+        let key = SigningKey::from_slice(&[seed; 32]).unwrap();
+        let signature: Signature = key.sign(signed.as_bytes());
+        format!("{signed}.{}", encode(&signature.to_bytes()))
+    };
+    let claim = async |token: &str, certificate: &str, proof: &str| {
+        let path = format!("/api/meetings/{}/host", meeting.room);
+        let body = json!({ "certificate": certificate, "proof": proof }).to_string();
+        office
+            .browser()
+            .send("POST", &path, &bearer(token), &body)
+            .await
+    };
+    let certificate = meeting.host.certificate().text();
+    let (typ, room) = ("roomseal-host-entry", meeting.room.as_str());
+    let good = sign(2, typ, room, &identity, &hub);
+    for proof in [
+        sign(3, typ, room, &identity, &hub),
+        sign(2, "roomseal-challenge", room, &identity, &hub),
+        sign(2, typ, "another", &identity, &hub),
+        sign(2, typ, room, &json!("guest-x"), &hub),
+        sign(2, typ, room, &identity, "meet.example.org"),
+        String::new(),
+    ] {
+        problem(&claim(&guest, certificate, &proof).await, 403, "proof");
+    }
+    // The certificate of another meeting's key; the token of somebody else.
+    let stranger = MeetingKey::from_seed(&KeySeed::new(Zeroizing::new([7; 32])).unwrap());
+    let forged = host(room, &stranger);
+    problem(
+        &claim(&guest, forged.certificate().text(), &good).await,
+        403,
+        "proof",
+    );
+    let other = token_of(&meeting.join(&mut office.browser()).await);
+    problem(&claim(&other, certificate, &good).await, 403, "proof");
+    problem(&claim("", certificate, &good).await, 401, "token");
+
+    let taken = claim(&guest, certificate, &good).await;
+    assert_eq!(
+        (taken.status, &taken.body["identity"]),
+        (200, &identity),
+        "{taken:?}"
+    );
+    let admission = keys()
+        .admit(&token_of(&taken), Clock::system().now())
+        .unwrap();
+    assert!(admission.room_admin && admission.name == "Petra" && admission.room == room);
 }
 
 /// Who holds the API key.
