@@ -12,15 +12,19 @@ use roomseal_tests::network::Network;
 
 use crate::faults::{meet, nothing_clear, wait_for_more};
 use crate::roomseal::{ask, new_meeting, start, wait_for_shield};
-use crate::{SOON, faults, idle, one_at_a_time, resume, sdk, sealed};
+use crate::{SOON, faults, idle, one_at_a_time, resume, sdk};
 
 const MEDIA: [&str; 4] = ["--camera", "test", "--microphone", "test"];
 
+// What the hub does to frames shows in one direction; this is the other half minute of it.
+#[cfg(feature = "full")]
 #[test]
 fn a_guest_opens_every_frame_that_the_box_seals_and_the_hub_forwards() {
-    sealed::the_guest_opens_every_frame(Server::hub);
+    crate::sealed::the_guest_opens_every_frame(Server::hub);
 }
 
+// What the hub does to frames shows in one direction; this is the other half minute of it.
+#[cfg(feature = "full")]
 #[test]
 fn the_official_sdk_opens_what_the_box_seals_and_the_hub_forwards() {
     sdk::the_sdk_opens(Server::hub, "vp8enc", "hub-to-sdk", "video/VP8");
