@@ -18,9 +18,9 @@
 //! # The way of a message
 //!
 //! ```text
-//!  client ──WebSocket──► serve ──► meeting ──► room (pure: who, what, when) ──► Action::Send ──► client
-//!  administrator ──HTTP──► twirp ──┘           │
-//!                          token               └──► Action::Media ──► forward (str0m) ──► Report ──► room
+//!  client ──WebSocket──► signalling ──► meeting ──► room (pure: who, what, when) ──► Action::Send ──► client
+//!  administrator ──HTTP──► twirp ─────────┘         │
+//!                          token                    └──► Action::Media ──► forward (str0m) ──► Report ──► room
 //!  browser ──HTTP──► api ──► people (accounts, sessions, audit log) ──► store (SQL)
 //! ```
 //!
@@ -49,6 +49,7 @@ pub mod room;
 mod routes;
 mod secrets;
 mod serve;
+mod signalling;
 mod streams;
 mod switch;
 pub mod token;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The hub on the network: signalling over WebSocket, media over one UDP port and one TCP port.
+//! The hub on the network: one port for everything over HTTP, one UDP port and one TCP port for media.
 
 use std::convert::Infallible;
 use std::io;
@@ -7,7 +7,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderValue};
@@ -15,52 +14,33 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use roomseal_policy::E2ee;
 use str0m::net::Protocol;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::api::{self, Api, Origin};
-use crate::bucket::Bucket;
-use crate::entry::since_1970;
 use crate::forward::{self, Addresses, CertificateError, Way};
 use crate::guests::{self, Place};
-use crate::hosts::{self, Unfit};
 use crate::join::{self, Joins};
 use crate::lobby::Lobby;
-use crate::meeting::{Building, Closed, Connection, Knock};
+use crate::meeting::Building;
 use crate::pages::{self, Pages};
-use crate::people::{self, People};
+use crate::people::People;
 use crate::plugnmeet;
 use crate::secrets::Secrets;
+use crate::signalling;
 use crate::streams::{self, Streams};
 use crate::switch::Switch;
-use crate::token::{Admission, ApiKeys, Refusal};
+use crate::token::ApiKeys;
 use crate::twirp;
-use crate::wire::{self, Query};
 
 /// Connections at a time.
 const MOST_CONNECTIONS: usize = 512;
 
 /// How long a request may take to arrive.
-const READING: Duration = Duration::from_secs(10);
-
-/// How long a client may take nothing of what it is sent.
-const WRITING: Duration = Duration::from_secs(10);
+pub(crate) const READING: Duration = Duration::from_secs(10);
 
 /// A request line with all headers; a token with metadata is the longest of them.
 const LONGEST_HEAD: usize = 64 * 1024;
-
-/// Messages that a client may send in a second; who sends more is read more slowly.
-const MESSAGES: u32 = 100;
-
-/// So many messages that make no sense end a connection.
-const MOST_GARBAGE: u32 = 16;
 
 /// The longest packet.
 pub(crate) const DATAGRAM: usize = 2048;
@@ -282,219 +262,14 @@ async fn answer(
     match request.uri().path() {
         "/" if plugnmeet::is_link(&request) => plugnmeet::enter(&request, &building.api),
         "/" => say(StatusCode::OK, "OK"),
-        "/rtc/validate" => match admit(&request, &building.keys) {
-            Ok((admission, _)) => validate(&admission, &building).await,
-            Err(refusal) => say(StatusCode::UNAUTHORIZED, &refusal.to_string()),
-        },
-        "/rtc" | "/rtc/" => match admit(&request, &building.keys) {
-            Ok((admission, query)) => enter(request, admission, query, building, held).await,
-            Err(refusal) => say(StatusCode::UNAUTHORIZED, &refusal.to_string()),
-        },
+        "/rtc/validate" => signalling::validate(&request, &building).await,
+        "/rtc" | "/rtc/" => signalling::enter(request, building, held).await,
         _ => say(StatusCode::NOT_FOUND, "there is nothing here"),
     }
 }
 
-/// Reads the token, from where clients put it.
-fn admit(request: &Request<Incoming>, keys: &ApiKeys) -> Result<(Admission, Query), Refusal> {
-    let query = wire::query(request.uri().query().unwrap_or_default());
-    let bearer = request
-        .headers()
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    let token = bearer.or(query.token.as_ref().map(|token| token.as_str()));
-    let admission = keys.admit(token.ok_or(Refusal::Malformed)?, since_1970())?;
-    Ok((admission, query))
-}
-
-/// Lets somebody into a room, over a WebSocket.
-async fn enter(
-    mut request: Request<Incoming>,
-    admission: Admission,
-    query: Query,
-    building: Arc<Building>,
-    held: Arc<Place>,
-) -> Response<Full<Bytes>> {
-    let Some(accept) = websocket_key(&request) else {
-        return say(StatusCode::BAD_REQUEST, "this is for WebSockets");
-    };
-    let (knocks, connection) = match arrive(&building, &admission, &query).await {
-        Ok(arrived) => arrived,
-        Err(late) => return say(late.status(), &late.to_string()),
-    };
-    let upgrade = hyper::upgrade::on(&mut request);
-    tokio::spawn(async move {
-        let id = connection.id;
-        match timeout(READING, upgrade).await {
-            Ok(Ok(upgraded)) => {
-                let limits = WebSocketConfig::default()
-                    .max_message_size(Some(wire::LARGEST))
-                    .max_frame_size(Some(wire::LARGEST));
-                let stream = TokioIo::new(upgraded);
-                let socket =
-                    WebSocketStream::from_raw_socket(stream, Role::Server, Some(limits)).await;
-                converse(socket, connection, &knocks).await;
-            }
-            Ok(Err(_)) | Err(_) => tracing::debug!("a client went away while it joined"),
-        }
-        // The room has ended, and with it everything about the connection.
-        let _ = knocks.send(Knock::Gone(id)).await;
-        drop(held);
-    });
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-    response
-}
-
-/// The answer to a client's WebSocket key, if it asks for a WebSocket (RFC 6455 §4.2.1).
-fn websocket_key(request: &Request<Incoming>) -> Option<HeaderValue> {
-    let headers = request.headers();
-    let says = |name, word: &str| {
-        let value = headers.get(name).and_then(|value| value.to_str().ok());
-        value.is_some_and(|value| {
-            let mut words = value.split(',');
-            words.any(|given| given.trim().eq_ignore_ascii_case(word))
-        })
-    };
-    if !says(header::CONNECTION, "upgrade")
-        || !says(header::UPGRADE, "websocket")
-        || !says(header::SEC_WEBSOCKET_VERSION, "13")
-    {
-        return None;
-    }
-    let key = headers.get(header::SEC_WEBSOCKET_KEY)?;
-    HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok()
-}
-
-/// Tells a client that could not connect whether its token is the reason.
-async fn validate(admission: &Admission, building: &Building) -> Response<Full<Bytes>> {
-    match fits(building, admission).await {
-        Ok(_) => say(StatusCode::OK, "success"),
-        Err(late) => say(late.status(), &late.to_string()),
-    }
-}
-
-/// Lets somebody in as far as end-to-end encryption goes; and why it would not if that were on.
-async fn fits(building: &Building, admission: &Admission) -> Result<Option<Unfit>, Late> {
-    let unfit = hosts::unfit(building, admission).await?;
-    match unfit {
-        Some(unfit) if hosts::e2ee(building, &admission.room).await? == Some(E2ee::On) => {
-            Err(Late::Closed(unfit.into()))
-        }
-        _ => Ok(unfit),
-    }
-}
-
-/// Why a valid token does not help.
-#[derive(Debug, thiserror::Error)]
-enum Late {
-    #[error(transparent)]
-    Closed(Closed),
-    #[error("this server has as many rooms as it can")]
-    NoRoom,
-    #[error(transparent)]
-    People(#[from] people::Refusal),
-}
-
-impl Late {
-    fn status(&self) -> StatusCode {
-        match self {
-            Self::Closed(Closed::Unfit(_)) => StatusCode::FORBIDDEN,
-            Self::Closed(Closed::Full(_)) | Self::NoRoom | Self::People(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-        }
-    }
-}
-
-async fn arrive(
-    building: &Arc<Building>,
-    admission: &Admission,
-    query: &Query,
-) -> Result<(mpsc::Sender<Knock>, Connection), Late> {
-    let unfit = fits(building, admission).await?;
-    // A room may close just now; the next one of its name is another.
-    for _ in 0..3 {
-        let knocks = building
-            .switch
-            .room(&admission.room, building)
-            .ok_or(Late::NoRoom)?;
-        let (reply, answer) = oneshot::channel();
-        let knock = Knock::Arrive {
-            admission: Box::new(admission.clone()),
-            visit: query.visit.clone(),
-            unfit,
-            reply,
-        };
-        if knocks.send(knock).await.is_err() {
-            continue;
-        }
-        match answer.await {
-            Ok(Ok(connection)) => return Ok((knocks, connection)),
-            Ok(Err(closed)) => return Err(Late::Closed(closed)),
-            Err(_) => {}
-        }
-    }
-    Err(Late::NoRoom)
-}
-
-type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
-
-/// Carries messages both ways until one side ends it.
-async fn converse(socket: Socket, connection: Connection, knocks: &mpsc::Sender<Knock>) {
-    let Connection { id, mut outgoing } = connection;
-    let (mut sink, mut stream) = socket.split();
-    let writing = async {
-        while let Some(message) = outgoing.recv().await {
-            let sent = timeout(WRITING, sink.send(Message::binary(message))).await;
-            if !matches!(sent, Ok(Ok(()))) {
-                return;
-            }
-        }
-        let _ = timeout(WRITING, sink.close()).await;
-    };
-    let reading = async {
-        let start = tokio::time::Instant::now();
-        let mut allowance = Bucket::new(MESSAGES, Duration::ZERO);
-        let mut garbage = 0;
-        while let Some(Ok(message)) = stream.next().await {
-            while !allowance.take(1, start.elapsed()) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            let decoded = match &message {
-                Message::Binary(bytes) => wire::decode(bytes).map_err(drop),
-                Message::Close(_) => return,
-                Message::Ping(_) | Message::Pong(_) => continue,
-                Message::Text(_) | Message::Frame(_) => Err(()),
-            };
-            match decoded {
-                Ok(Some(message)) => {
-                    let knock = Knock::Signal(id, Box::new(message));
-                    if knocks.send(knock).await.is_err() {
-                        return;
-                    }
-                }
-                Ok(None) => {}
-                Err(()) => {
-                    garbage += 1;
-                    if garbage >= MOST_GARBAGE {
-                        tracing::debug!("a client that only sends garbage is cut off");
-                        return;
-                    }
-                }
-            }
-        }
-    };
-    tokio::select! {
-        () = writing => {}
-        () = reading => {}
-    }
-}
-
-fn say(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
+/// An answer that is text, for clients of LiveKit.
+pub(crate) fn say(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(text.to_owned())));
     *response.status_mut() = status;
     let headers = response.headers_mut();
