@@ -149,8 +149,13 @@ async fn let_in(
         building.joins.take(address, now).map_err(too_often)?;
     }
     let account = building.api.account(&headers).await?;
-    let mut person = person(&wish.name, &room, &headers, account.as_ref(), building).await?;
+    let account = account.as_ref();
     let meeting = building.api.people.meeting(room.as_str()).await?;
+    let organiser = meeting
+        .as_ref()
+        .and_then(|meeting| meeting.organiser.as_ref());
+    let is_host = account.is_some_and(|account| organiser == Some(&account.id));
+    let mut person = person(&wish.name, is_host, &room, &headers, account, building).await?;
     if !person.is_host && meeting.is_some_and(|meeting| meeting.waiting_room) {
         match (waits, wish.ticket) {
             // Under the name that the host saw.
@@ -193,6 +198,7 @@ impl Waits {
 /// Who asks, if he may be in this meeting as it is now.
 async fn person<'a>(
     name: &str,
+    is_host: bool,
     room: &'a RoomName,
     headers: &HeaderMap,
     account: Option<&Account>,
@@ -204,9 +210,6 @@ async fn person<'a>(
     if let Some(person) = plugnmeet::cookie(headers, room, &building.keys) {
         return Ok(person);
     }
-    let meeting = building.api.people.meeting(room.as_str()).await?;
-    let organiser = meeting.and_then(|meeting| meeting.organiser);
-    let is_host = account.is_some_and(|account| organiser.as_ref() == Some(&account.id));
     let identity = match account {
         // With several browsers, each is one participant.
         Some(account) => entry::drawn(&format!("account-{}-", account.id.as_str())),
