@@ -16,6 +16,7 @@ use crate::refusal::Refusal;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Certificate,
+    Deed,
     Policy,
     Vouch,
 }
@@ -25,6 +26,7 @@ impl Kind {
     fn header(self) -> &'static str {
         match self {
             Self::Certificate => r#"{"alg":"ES256","typ":"roomseal-certificate"}"#,
+            Self::Deed => r#"{"alg":"ES256","typ":"roomseal-deed"}"#,
             Self::Policy => r#"{"alg":"ES256","typ":"roomseal-policy"}"#,
             Self::Vouch => r#"{"alg":"ES256","typ":"roomseal-vouch"}"#,
         }

@@ -55,6 +55,7 @@ mod base64url;
 mod canonical;
 mod certificate;
 mod chain;
+mod deed;
 mod digest;
 mod features;
 mod host_code;
@@ -71,6 +72,7 @@ mod vouch;
 
 pub use certificate::{Certificate, Host, HostCheck, HostName, HostNameError};
 pub use chain::{Chain, Merged, Relation};
+pub use deed::{Act, Deed};
 pub use digest::{
     CertificateHash, Check, MeetingKeyHash, MemberNonce, NotAValue, PolicyHash, PolicyNonce,
     ServiceCertificateHash,

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod body;
+mod deeds;
 mod description;
 mod devices;
 mod features;
@@ -68,6 +69,7 @@ enum Act {
     Audit,
     StartMeeting,
     Policy,
+    Deed,
     Secret,
     BecomeHost,
     Waiting,
@@ -92,7 +94,7 @@ enum Act {
 }
 
 /// Method, path, what it does. In a path, `{…}` stands for one part.
-const ROUTES: [(Method, &str, Act); 35] = [
+const ROUTES: [(Method, &str, Act); 36] = [
     (Method::POST, "/api/set-up", Act::SetUp),
     (Method::POST, "/api/sign-in", Act::SignIn),
     (Method::POST, "/api/sign-out", Act::SignOut),
@@ -107,6 +109,7 @@ const ROUTES: [(Method, &str, Act); 35] = [
     (Method::GET, "/api/audit", Act::Audit),
     (Method::POST, "/api/meetings", Act::StartMeeting),
     (Method::POST, "/api/meetings/{room}/policy", Act::Policy),
+    (Method::POST, "/api/meetings/{room}/deed", Act::Deed),
     (Method::GET, "/api/meetings/{room}/secret", Act::Secret),
     (Method::POST, "/api/meetings/{room}/host", Act::BecomeHost),
     (Method::GET, "/api/meetings/{room}/waiting", Act::Waiting),
@@ -220,6 +223,7 @@ impl Api {
             Act::Audit => self.audit(visitor).await,
             Act::StartMeeting => self.start_meeting(visitor).await,
             Act::Policy => self.policy(visitor).await,
+            Act::Deed => self.deed(visitor).await,
             Act::Secret => self.secret(visitor).await,
             Act::BecomeHost => self.become_host(visitor).await,
             Act::Waiting => self.waiting(visitor).await,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod chains;
+mod deeds;
 mod forge;
 mod links;
 mod order;

@@ -125,11 +125,11 @@ pub(super) fn bearer(token: &str) -> String {
     format!("Authorization: Bearer {token}\r\nContent-Type: application/json\r\n")
 }
 
-fn token_of(answer: &Answer) -> String {
+pub(super) fn token_of(answer: &Answer) -> String {
     answer.body["token"].as_str().unwrap().to_owned()
 }
 
-async fn left(client: &mut Client) -> DisconnectReason {
+pub(super) async fn left(client: &mut Client) -> DisconnectReason {
     let reason = client.hear(|say| match say {
         Say::Leave(leave) => Some(leave.reason()),
         _ => None,

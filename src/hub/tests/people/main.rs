@@ -5,6 +5,7 @@
 
 mod accounts;
 mod browser;
+mod deeds;
 mod devices;
 mod features;
 mod hosts;
