@@ -6,6 +6,7 @@ use core::time::Duration;
 use roomseal_e2ee::OpenCounters;
 
 use crate::action::Opening;
+use crate::call::GRACE;
 
 /// How long a verdict holds without a frame that renews it.
 pub const FRESH: Duration = Duration::from_secs(5);
@@ -62,6 +63,8 @@ pub(crate) struct Watched {
     refused: Option<(Refusal, Duration)>,
     /// Until when refusals may still be those of keys that were replaced.
     settled_at: Duration,
+    /// When the rules changed last.
+    ruled_at: Option<Duration>,
 }
 
 impl Watched {
@@ -75,6 +78,7 @@ impl Watched {
             seen_at: None,
             refused: None,
             settled_at: Duration::ZERO,
+            ruled_at: None,
         }
     }
 
@@ -130,6 +134,11 @@ impl Watched {
         self.opening = opening;
     }
 
+    /// Other keys, or another sender's word, from `now` on: what was refused before, or is under way, is told of nobody.
+    pub(crate) fn ruled(&mut self, now: Duration) {
+        self.ruled_at = Some(now);
+    }
+
     /// Whether clear frames were played a moment ago.
     pub(crate) fn plays_clear(&self, now: Duration) -> bool {
         self.clear_at
@@ -175,6 +184,7 @@ impl Watched {
         self.refused
             .filter(|(refusal, at)| {
                 now.saturating_sub(*at) <= FRESH
+                    && self.ruled_at.is_none_or(|ruled| *at >= ruled + GRACE)
                     && !matches!(refusal, Refusal::Damaged | Refusal::Unverified)
             })
             .map(|(refusal, _)| refusal)
@@ -296,6 +306,26 @@ mod tests {
         assert_eq!(track.verification(at(1000)), Verification::Verified);
         assert_eq!(track.refused_beside(at(1000)), Some(Refusal::Clear));
         assert_eq!(track.refused_beside(at(7000)), None);
+    }
+
+    #[test]
+    fn what_was_under_way_while_the_rules_changed_is_not_told_beside_what_verifies() {
+        let mut track = Watched::new(Opening::Required);
+        let mut counters = opened(0);
+        counters.no_key = 9;
+        track.count(counters, at(1000));
+        track.ruled(at(1100));
+        counters.opened = 30;
+        track.count(counters, at(1250));
+        assert_eq!(track.refused_beside(at(1250)), None);
+        counters.clear = 2;
+        counters.opened = 60;
+        track.count(counters, at(2000));
+        assert_eq!(track.refused_beside(at(2000)), None);
+        counters.clear = 4;
+        counters.opened = 90;
+        track.count(counters, at(3200));
+        assert_eq!(track.refused_beside(at(3200)), Some(Refusal::Clear));
     }
 
     #[test]

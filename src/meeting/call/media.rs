@@ -96,6 +96,7 @@ impl Meeting {
             if let Some(playing) = inside.playing.get_mut(&sid) {
                 if playing.rules != rules {
                     playing.watched.reopen(rules.opening);
+                    playing.watched.ruled(now);
                     playing.rules = rules.clone();
                     actions.push(Action::Reopen { sid, rules });
                 }

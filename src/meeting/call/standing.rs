@@ -79,6 +79,36 @@ pub enum Mark {
     Keyless,
 }
 
+impl Person {
+    /// Where it stands in a word, for programs: `open`, `verified`, `pending`, `unsealed` or `keyless`.
+    pub fn word(&self) -> &'static str {
+        match self.mark {
+            Mark::Open => "open",
+            Mark::Verified => "verified",
+            Mark::Pending(_) => "pending",
+            Mark::Unsealed(_) => "unsealed",
+            Mark::Keyless => "keyless",
+        }
+    }
+
+    /// Why, in a sentence for people without a full stop; nothing where nothing is asked of it.
+    pub fn text(&self) -> String {
+        match self.mark {
+            Mark::Open => String::new(),
+            Mark::Verified => "has proved to hold the key and to follow the same host".into(),
+            Mark::Keyless => "has not proved to hold the key, and sends nothing".into(),
+            Mark::Pending(why) | Mark::Unsealed(why) => {
+                let reason = Reason {
+                    who: Some(self.identity.clone()),
+                    called: self.called.clone(),
+                    why,
+                };
+                reason.text()
+            }
+        }
+    }
+}
+
 /// What a reason says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
