@@ -26,6 +26,7 @@ macro_rules! asset {
 const ASSETS: &[(&str, Asset)] = &[
     ("/", asset!(HTML, "index.html")),
     ("/icon.svg", asset!(SVG, "icon.svg")),
+    ("/look.css", (CSS, include_bytes!("../../web/look.css"))),
     ("/panel.css", asset!(CSS, "panel.css")),
     ("/panel.js", asset!(SCRIPT, "panel.js")),
     ("/chat.js", asset!(SCRIPT, "chat.js")),

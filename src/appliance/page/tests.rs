@@ -401,7 +401,7 @@ fn every_file_that_the_page_asks_for_is_part_of_it() {
 #[test]
 fn every_state_of_the_shield_has_a_name_a_sign_and_a_colour() {
     let words = include_str!("../../web/panel/words.js");
-    let style = include_str!("../../web/panel/panel.css");
+    let style = include_str!("../../web/look.css");
     let html = include_str!("../../web/panel/index.html");
     for shield in roomseal_meeting::Shield::ALL {
         let word = shield.word();
@@ -425,7 +425,7 @@ fn every_state_of_the_shield_has_a_name_a_sign_and_a_colour() {
         );
         assert!(
             style.contains(&format!("body[data-state=\"{word}\"]")),
-            "panel.css has no {word}"
+            "look.css has no {word}"
         );
     }
 }

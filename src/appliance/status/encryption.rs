@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the status says about encryption in a Roomseal meeting: for everybody, and person by person.
 
-use roomseal_meeting::call::{Mark, Person, Reason};
+use roomseal_meeting::call::Person;
 use serde::{Deserialize, Serialize};
 
 /// Encryption in a Roomseal meeting.
@@ -45,30 +45,9 @@ impl Encryption {
 
 impl From<&Person> for Standing {
     fn from(person: &Person) -> Self {
-        let because = |why| {
-            let reason = Reason {
-                who: Some(person.identity.clone()),
-                called: person.called.clone(),
-                why,
-            };
-            reason.text()
-        };
-        let (word, text) = match person.mark {
-            Mark::Open => ("open", String::new()),
-            Mark::Verified => (
-                "verified",
-                "has proved to hold the key and to follow the same host".to_owned(),
-            ),
-            Mark::Pending(why) => ("pending", because(why)),
-            Mark::Unsealed(why) => ("unsealed", because(why)),
-            Mark::Keyless => (
-                "keyless",
-                "has not proved to hold the key, and sends nothing".to_owned(),
-            ),
-        };
         Self {
-            word: word.to_owned(),
-            text,
+            word: person.word().to_owned(),
+            text: person.text(),
         }
     }
 }
