@@ -26,6 +26,13 @@ pub enum Todo {
         /// A press of the person at this page was refused.
         denied: bool,
     },
+    /// Ask the meeting service for something that only hosts may ask for.
+    Deed {
+        /// The certificate of this host.
+        certificate: String,
+        /// What is asked for, signed.
+        deed: String,
+    },
     /// Show a line of chat.
     Line(Line),
     /// Show or sound a track from now on; what does not open by the meeting's rules does not come through its pipe.

@@ -9,14 +9,16 @@ use roomseal_e2ee::{Codec, Fresh, IvSource, Secret};
 use roomseal_meeting::call::{BoxState, Event, Settings};
 use roomseal_meeting::chat::Heard;
 use roomseal_meeting::{Action, By, Bytes, Invitation, Meeting};
-use roomseal_policy::{E2ee, KeyModel, Link, LinkError, MeetingPassphrase, RoomName, SecretSource};
+use roomseal_policy::{
+    Deed, E2ee, Host, KeyModel, Link, LinkError, MeetingPassphrase, RoomName, SecretSource,
+};
 
 use crate::answer::{Answer, Line, Todo};
 use crate::chat::{Chat, how, not_shown};
 use crate::receiving::{Incoming, Received};
 use crate::sending::{Left, Outgoing};
 use crate::told::Told;
-use crate::view::{Countdown, OwnTrack, Person, View};
+use crate::view::{Countdown, OwnTrack, Person, View, sending_text};
 
 /// What a meeting begins with.
 #[derive(Debug)]
@@ -44,7 +46,7 @@ pub struct Core {
     meeting: Meeting,
     room: RoomName,
     source: Needs,
-    host: bool,
+    host: Option<Arc<Host>>,
     has_secret: bool,
     outgoing: Outgoing,
     incoming: Incoming,
@@ -73,6 +75,7 @@ impl Core {
         };
         let mut fresh = Fresh::new(start.seed);
         let has_secret = secret.is_some();
+        let host = link.host().map(|grant| Arc::new(grant.host()));
         let settings = Settings {
             invitation: Invitation {
                 room: link.room().clone(),
@@ -80,7 +83,7 @@ impl Core {
                 sealed: link.announced() == E2ee::On,
                 root: link.root().map(|chain| chain.root().hash()),
             },
-            host: link.host().map(|grant| Arc::new(grant.host())),
+            host: host.clone(),
             secret,
             key_model: match source {
                 Needs::Nothing | Needs::Passphrase => KeyModel::User,
@@ -101,7 +104,7 @@ impl Core {
             meeting,
             room: link.room().clone(),
             source,
-            host: link.host().is_some(),
+            host,
             has_secret,
             outgoing: Outgoing::new(Fresh::new(fresh.draw())),
             incoming: Incoming::default(),
@@ -123,6 +126,13 @@ impl Core {
     pub fn handle(&mut self, told: Told, now: Duration) -> Answer {
         let mut answer = Answer::default();
         match told {
+            Told::Deed { act, to } => match &self.host {
+                Some(host) => answer.todo.push(Todo::Deed {
+                    certificate: host.certificate().text().to_owned(),
+                    deed: Deed { act, to }.sign(host),
+                }),
+                None => answer.refused = Some("only hosts may do that: ask one".to_owned()),
+            },
             Told::Heard { from, piece } => {
                 let heard = self.chat.hear(&from, piece.into());
                 self.show(heard, now, &mut answer);
@@ -225,7 +235,7 @@ impl Core {
                 .iter()
                 .map(|person| Person::new(person, tracks_of(&person.identity)))
                 .collect(),
-            sending: report.sending_text,
+            sending: sending_text(report.sending, report.sending_text),
             writes: self.chat.writes(),
             own: self
                 .outgoing
@@ -239,7 +249,7 @@ impl Core {
                 })
                 .collect(),
             on: policy.map(|policy| policy.e2ee() == E2ee::On),
-            host: self.host,
+            host: self.host.is_some(),
             asks: self.asks(verdict.shield.word()),
             countdown: self.meeting.countdown(now).map(|(by, left)| Countdown {
                 by: by.map(str::to_owned),

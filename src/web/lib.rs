@@ -39,3 +39,4 @@ pub use view::{OwnTrack, Person, Reason, RemoteTrack, View};
 
 pub use roomseal_e2ee::Codec;
 pub use roomseal_meeting::{Kind, Medium, Source};
+pub use roomseal_policy::Act;

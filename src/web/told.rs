@@ -2,12 +2,20 @@
 //! What the page tells, as JSON: `{"t": "joined", …}`.
 
 use roomseal_meeting::{self as meeting, Kind, Medium, Source};
+use roomseal_policy::Act;
 use serde::{Deserialize, Serialize};
 
 /// Something that happened, as the page saw it. Everything in it comes from the service or from the person at the page.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(tag = "t", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Told {
+    /// The person at the page, a host, wants something of the service.
+    Deed {
+        /// What.
+        act: Act,
+        /// Whom or what it is about, by the service's name of it for this stay.
+        to: String,
+    },
     /// The button was held for two seconds, on from its last press.
     Hold,
     /// In the room, from zero.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the page shows, as JSON. A view is true for a moment: the page shows nothing green on one older than 1.5 s.
 
-use roomseal_meeting::call::{self, Mark};
-use roomseal_meeting::{Source, TrackReport};
+use roomseal_meeting::call::{self, Why};
+use roomseal_meeting::{Denied, Sending, Source, TrackReport};
 use serde::Serialize;
 
 /// How everything stands.
@@ -105,39 +105,45 @@ impl From<&call::Reason> for Reason {
     fn from(reason: &call::Reason) -> Self {
         Self {
             who: reason.who.clone(),
-            text: reason.text(),
+            text: text(reason),
         }
+    }
+}
+
+/// The reason in words for who sits at a browser; what is about others is said as at the box.
+fn text(reason: &call::Reason) -> String {
+    let here = match reason.why {
+        Why::Leaked => "frames left this browser clear: reload the page",
+        Why::NoSecret => {
+            "this browser has no key: open the whole link of the meeting, or enter its passphrase"
+        }
+        Why::WrongSecret => {
+            "this browser has another key than the host: open the link that the host gives out, or enter the passphrase \
+             again"
+        }
+        Why::Denied(Denied::NoSecret) => {
+            "that press was refused: this browser has no key for this meeting"
+        }
+        _ => return reason.text(),
+    };
+    here.to_owned()
+}
+
+/// What leaves, in words for who sits at a browser.
+pub(crate) fn sending_text(sending: Sending, text: &'static str) -> &'static str {
+    match sending {
+        Sending::NothingWithoutKey => "nothing leaves: this browser has no key for this meeting",
+        _ => text,
     }
 }
 
 impl Person {
     pub(crate) fn new(person: &call::Person, tracks: &[TrackReport]) -> Self {
-        let because = |why| {
-            let reason = call::Reason {
-                who: Some(person.identity.clone()),
-                called: person.called.clone(),
-                why,
-            };
-            reason.text()
-        };
-        let (standing, why) = match person.mark {
-            Mark::Open => ("open", String::new()),
-            Mark::Verified => (
-                "verified",
-                "has proved to hold the key and to follow the same host".to_owned(),
-            ),
-            Mark::Pending(why) => ("pending", because(why)),
-            Mark::Unsealed(why) => ("unsealed", because(why)),
-            Mark::Keyless => (
-                "keyless",
-                "has not proved to hold the key, and sends nothing".to_owned(),
-            ),
-        };
         Self {
             identity: person.identity.clone(),
             called: person.called.clone(),
-            standing,
-            why,
+            standing: person.word(),
+            why: person.text(),
             tracks: tracks.iter().map(RemoteTrack::from).collect(),
         }
     }

@@ -272,15 +272,17 @@ fn meets_a_box(server: &Server, page_of: impl Fn(&str) -> String) {
 }
 
 #[test]
-fn a_host_by_the_page_turns_encryption_on_and_off_for_the_box() {
+fn a_host_by_the_page_turns_encryption_on_and_off_mutes_removes_and_ends_the_meeting() {
     let _turn = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let clip = talking_clip(folder.path());
     let server = Server::hub();
     let links = folder.path().join("meeting");
-    let (host_link, guest_link) = new_meeting(&links, "hosted", &["--announce-off"]);
-    let guest = start("guest", "guest", &guest_link)
-        .with(["--publish", clip.to_str().unwrap()])
+    let (host_link, _) = new_meeting(&links, "hosted", &["--announce-off"]);
+    // A host as well, which tells the hub who the hosts are: it may write the metadata.
+    let guest = start("run", "guest", &host_link)
+        .api_key(&server)
+        .playing(&clip)
         .join(&server, "hosted");
     let link = std::fs::read_to_string(host_link).unwrap();
     let mut browser = Browser::start();
@@ -320,9 +322,54 @@ fn a_host_by_the_page_turns_encryption_on_and_off_for_the_box() {
         held.elapsed()
     );
     shows(&mut browser, "open");
+    // The hub hears it for its door, though the page may not write the metadata.
+    let log = server.log();
+    assert!(
+        log.contains("a host says whether encryption is on"),
+        "{log}"
+    );
     let complaints = browser.complaints();
     assert!(complaints.is_empty(), "{complaints:?}");
+    keeps_order(&mut browser, &guest);
     browser.close();
+}
+
+/// Waits until an expression in the page is true.
+fn until(browser: &mut Browser, expression: &str) {
+    browser.run(&format!(
+        "new Promise((done) => {{
+            const turn = setInterval(() => ({expression}) && done(clearInterval(turn)), 50);
+        }})"
+    ));
+}
+
+/// The host at the page mutes the box, puts it out, and ends the meeting.
+fn keeps_order(browser: &mut Browser, guest: &Appliance) {
+    let press = |browser: &mut Browser, selector: &str, label: &str| {
+        browser.see(selector, label, SOON);
+        browser.run(&format!("document.querySelector('{selector}').click()"));
+    };
+    let microphone = |status: &Status| {
+        let mut own = status.local_tracks.iter();
+        own.find(|track| track.source == "microphone")
+            .map(|track| track.muted)
+    };
+    assert_eq!(microphone(&guest.status()), Some(false));
+    browser.picture("join-host-phone");
+    press(browser, "#people [data-identity=guest] .mute", "Mute");
+    guest.wait_for("muted by the host", SOON, |status| {
+        microphone(status).filter(|muted| *muted)
+    });
+    until(browser, "document.querySelector('#people .mute').hidden");
+
+    let remove = "#people [data-identity=guest] .remove";
+    press(browser, remove, "Remove");
+    press(browser, remove, "Really remove?");
+    until(browser, "!document.querySelector('#people li')");
+    press(browser, "#end", "End for everybody");
+    press(browser, "#end", "Really end it?");
+    browser.see("#trouble", "the meeting was ended for everybody", SOON);
+    browser.see("#preview", "", SOON);
 }
 
 #[test]

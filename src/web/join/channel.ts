@@ -26,6 +26,11 @@ export class Channel {
     this.#engine = engine;
   }
 
+  /** What this browser is in the room by; the service renews it. */
+  get token(): string {
+    return (this.#engine as unknown as { token?: string } | undefined)?.token ?? '';
+  }
+
   /** In the room, from zero. */
   arrive() {
     this.#stays += 1;

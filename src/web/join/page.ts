@@ -8,6 +8,7 @@ import {
 import { Chat } from './chat.js';
 import { controls } from './controls.js';
 import { Door } from './door.js';
+import { audible, Roster, sure } from './roster.js';
 import { Sealing } from './sealing.js';
 import { Tiles } from './tiles.js';
 import type { FromWorker, Todo, Told, ToWorker, View } from './told.js';
@@ -35,9 +36,14 @@ const room = new Room({
 const tiles = new Tiles(element('tiles'), room);
 const door = new Door(trouble);
 const chat = new Chat(tell);
+const roster = new Roster((act, person) => {
+  const to = act === 'mute' ? audible(person) : room.remoteParticipants.get(person.identity)?.sid;
+  if (to !== undefined) tell({ t: 'deed', act, to });
+});
 let meeting = '';
 let view: View | undefined;
 let viewed = 0;
+let takesPolicies = true;
 
 setLogLevel(LogLevel.warn);
 
@@ -60,6 +66,11 @@ function act(todo: Todo) {
     case 'announce':
       news(todo.text);
       break;
+    case 'deed':
+      trouble('');
+      ask('deed', { certificate: todo.certificate, deed: todo.deed })
+        .catch((error) => trouble(`that was not done: ${error.message}`));
+      break;
     case 'line':
       chat.add(todo);
       break;
@@ -76,9 +87,11 @@ function act(todo: Todo) {
       sealing.channel.send(todo.packets.map((it) => Uint8Array.from(it)), () => !todo.clear || writesClear())
         .catch((error) => trouble(`the last line was not sent: ${error.message}`));
       break;
-    // A page has no right to put people out or to write metadata; the others hear the chain from data messages.
-    case 'remove':
     case 'write-metadata':
+      tellService(todo.text);
+      break;
+    // A page has no right to put out whom a host does not name.
+    case 'remove':
       break;
   }
 }
@@ -86,6 +99,19 @@ function act(todo: Todo) {
 /** Whether the core's last word is that lines leave in the clear, it has not gone silent since, and they leave now. */
 function writesClear(): boolean {
   return view?.writes === 'clear' && performance.now() - viewed <= RENEWED && room.state === ConnectionState.Connected;
+}
+
+/**
+ * A page has no right to write metadata. A hub that knows the hosts takes their word for its door by another way; the
+ * others hear it from data messages in any case, so where it is not taken nobody asks again.
+ */
+function tellService(metadata: string) {
+  if (!takesPolicies) return;
+  const { roomseal: policy } = JSON.parse(metadata);
+  ask('policy', { policy }, sealing.channel.token).catch((error) => {
+    takesPolicies = false;
+    console.info('the meeting service does not take what hosts say:', error.message);
+  });
 }
 
 /** Back before the meeting, with camera and microphone as they were given back. */
@@ -122,6 +148,8 @@ worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
       viewed = performance.now();
       show(view);
       chat.show(view.writes);
+      roster.show(view.people, view.host);
+      element('end').hidden = !view.host;
       break;
   }
 };
@@ -134,17 +162,42 @@ setInterval(() => {
   chat.show(null);
 }, 250);
 
-async function join(name: string) {
-  const asked = await fetch(`/api/meetings/${encodeURIComponent(meeting)}/join`, {
+/** Asks the service that has this page about its meeting. */
+async function ask(what: string, body: object, token = ''): Promise<unknown> {
+  const asked = await fetch(`/api/meetings/${encodeURIComponent(meeting)}/${what}`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ name }),
+    headers: {
+      'content-type': 'application/json', 'roomseal-request': '1', ...(token ? { authorization: `Bearer ${token}` } : {}),
+    },
+    body: JSON.stringify(body),
   });
-  if (!asked.ok) {
-    const { detail } = await asked.json().catch(() => ({ detail: `${asked.status}: ask for a new link` }));
-    throw new Error(`the meeting service does not let this browser in: ${detail}`);
+  if (asked.ok) return asked.json();
+  const { detail } = await asked.json().catch(() => ({ detail: `the meeting service answers ${asked.status}` }));
+  throw new Error(detail);
+}
+
+/** The way in, as soon as a host lets this browser in where there is a waiting room. */
+async function enter(name: string): Promise<{ url: string; token: string }> {
+  type Entry = { url: string; token: string } | { ticket: string; again: number };
+  let entry = await ask('join', { name }) as Entry;
+  const waits = element('waits');
+  try {
+    while ('ticket' in entry) {
+      const { ticket, again } = entry;
+      waits.hidden = false;
+      await new Promise((resolve) => setTimeout(resolve, again * 1000));
+      entry = await ask('join', { name, ticket }) as Entry;
+    }
+    return entry;
+  } finally {
+    waits.hidden = true;
   }
-  const { url, token }: { url: string; token: string } = await asked.json();
+}
+
+async function join(name: string) {
+  const { url, token } = await enter(name).catch((error) => {
+    throw new Error(`the meeting service does not let this browser in: ${error.message}`);
+  });
   // Declared as sealed whatever the policy says, so that a press needs nothing published anew; frames are the worker's.
   await room.setE2EEEnabled(true);
   await room.connect(url, token);
@@ -180,6 +233,9 @@ element('asks').addEventListener('submit', (event) => {
 });
 
 controls(room, tell, trouble);
+sure(element('end'), 'End for everybody', 'Really end it?', () => {
+  room.getSid().then((to) => tell({ t: 'deed', act: 'end', to }), (error) => trouble(error.message));
+});
 
 /** Why the meeting ended, where it was not by the own button. */
 function ended(reason: DisconnectReason | undefined): string {

@@ -31,6 +31,7 @@ export type Piece =
 
 /** What happened. */
 export type Told =
+  | { t: 'deed'; act: 'end' | 'mute' | 'remove'; to: string }
   | { t: 'heard'; from: string; piece: Piece }
   | { t: 'hold' | 'left' | 'press' | 'resumed' | 'tick' }
   | { t: 'joined'; me: string; others: Who[]; metadata: string }
@@ -57,6 +58,7 @@ export interface Line {
 /** What is to be done by the page. */
 export type Todo =
   | { do: 'announce'; text: string; denied: boolean }
+  | { do: 'deed'; certificate: string; deed: string }
   | ({ do: 'line' } & Line)
   | { do: 'play' | 'stop'; sid: string }
   | { do: 'remove'; identity: string }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Draws what the core says. Names and reasons are text of others: they become text, never markup.
 
-import type { RemoteTrack, View } from './told.js';
+import type { View } from './told.js';
 
 /** An element that the page is made with. */
 export function element<T extends HTMLElement = HTMLElement>(id: string): T {
@@ -23,28 +23,11 @@ function list(id: string, lines: HTMLLIElement[]) {
   if (!same) place.replaceChildren(...lines);
 }
 
-function line(value: string, data: Record<string, string> = {}): HTMLLIElement {
+/** A line of a list. */
+export function line(value: string, data: Record<string, string> = {}): HTMLLIElement {
   const made = document.createElement('li');
   made.textContent = value;
   Object.assign(made.dataset, data);
-  return made;
-}
-
-function track({ sid, source, text, verification, opened, refused }: RemoteTrack): HTMLLIElement {
-  // Frames that were refused are in the words of the core, with the reason.
-  const count = opened > 0 ? ` (${opened} opened)` : '';
-  return line(`${source}: ${text}${count}`, {
-    sid, source, verification, opened: String(opened), refused: String(refused),
-  });
-}
-
-function person({ identity, called, standing, why, tracks }: View['people'][number]): HTMLLIElement {
-  const made = line(why === '' ? called : `${called}: ${why}`, { identity, standing });
-  if (tracks.length > 0) {
-    const all = document.createElement('ul');
-    all.append(...tracks.map(track));
-    made.append(all);
-  }
   return made;
 }
 
@@ -54,7 +37,6 @@ export function show(view: View | undefined) {
   text('state', view?.name ?? 'dark');
   list('reasons', (view?.reasons ?? []).map((reason) => line(reason.text)));
   if (view === undefined) return;
-  list('people', view.people.map(person));
   text('sending', view.sending);
   list('own', view.own.map(({ sid, source, sealed, clear, dropped }) =>
     line(`${source}: ${sealed} sealed, ${clear} clear, ${dropped} not sent`, {

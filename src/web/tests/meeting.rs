@@ -10,7 +10,7 @@ use roomseal_web::{
     Codec, Core, Kind, Left, Line, Medium, Received, Source, Start, Todo, Told, Track, View, Who,
 };
 
-const ROOM: &str = "lobby";
+pub(crate) const ROOM: &str = "lobby";
 const PICTURES: u32 = 1;
 /// A VP8 key frame, as far as its header tells.
 const PICTURE: [u8; 40] = {
@@ -20,7 +20,7 @@ const PICTURE: [u8; 40] = {
 };
 
 /// The links of host and guests.
-fn links(announced: E2ee) -> (String, String) {
+pub(crate) fn links(announced: E2ee) -> (String, String) {
     let seed = |n: u8| KeySeed::new([n; 32].into()).unwrap();
     let meeting = MeetingKey::from_seed(&seed(1));
     let room: roomseal_policy::RoomName = ROOM.parse().unwrap();
@@ -47,6 +47,8 @@ pub(crate) struct Side {
     pub(crate) sent: Vec<(Vec<u8>, bool)>,
     /// What the page shows of chat.
     pub(crate) lines: Vec<Line>,
+    /// What the service is asked for: certificates and deeds.
+    pub(crate) deeds: Vec<(String, String)>,
 }
 
 impl Side {
@@ -62,6 +64,7 @@ impl Side {
             announced: Vec::new(),
             sent: Vec::new(),
             lines: Vec::new(),
+            deeds: Vec::new(),
         }
     }
 
@@ -143,6 +146,9 @@ impl World {
                         self.sides[at].sent.extend(sent);
                     }
                     Todo::Line(line) => self.sides[at].lines.push(line),
+                    Todo::Deed { certificate, deed } => {
+                        self.sides[at].deeds.push((certificate, deed));
+                    }
                     _ => {}
                 }
             }
