@@ -21,6 +21,19 @@ fn count(browser: &mut Browser, selector: &str, name: &str) -> u64 {
     browser.run(&script).as_u64().unwrap_or_default()
 }
 
+/// From now on the page remembers what its shield showed: some states are over before anybody looks.
+const REMEMBER_STATES: &str = "(() => {
+    window.shown = [];
+    new MutationObserver(() => window.shown.push(document.body.dataset.state))
+        .observe(document.body, { attributeFilter: ['data-state'] });
+})()";
+
+/// Whether it showed since then that it was on its way, and that it is sealed after that.
+const CAME_BACK: &str = "(() => {
+    const left = window.shown.indexOf('connecting');
+    return left >= 0 && window.shown.indexOf('sealed', left) > left ? 1 : 0;
+})()";
+
 /// How many pictures of the others the page has shown.
 fn pictures(browser: &mut Browser) -> u64 {
     let script = "[...document.querySelectorAll('figure:not([data-sid=\"\"]) video')]\
@@ -30,18 +43,23 @@ fn pictures(browser: &mut Browser) -> u64 {
 
 /// Waits until `value` has grown by `more`.
 fn grows(browser: &mut Browser, what: &str, more: u64, value: impl Fn(&mut Browser) -> u64) {
-    let began = Instant::now();
     let before = value(browser);
+    reaches(browser, what, before + more, value);
+}
+
+/// Waits until `value` is `goal` or more.
+fn reaches(browser: &mut Browser, what: &str, goal: u64, value: impl Fn(&mut Browser) -> u64) {
+    let began = Instant::now();
     loop {
         let now = value(browser);
-        if now >= before + more {
-            println!("{what}: {more} more in {} ms", began.elapsed().as_millis());
+        if now >= goal {
+            println!("{what}: {now} after {} ms", began.elapsed().as_millis());
             return;
         }
         if began.elapsed() > SOON {
             let said = browser.said();
             panic!(
-                "{what}: {before}, then {now}; {:?}\n{said}",
+                "{what}: {now} of {goal}; {:?}\n{said}",
                 browser.complaints()
             );
         }
@@ -476,17 +494,18 @@ fn a_page_asks_for_the_passphrase_comes_back_after_leaving_and_after_the_hub_was
 
     // Nobody has to press anything here, or at the box.
     let clear = count(&mut browser, OWN_CAMERA, "clear");
+    browser.run(REMEMBER_STATES);
     let killed = Instant::now();
     server.restart();
-    shows(&mut browser, "connecting");
-    host.wait_since(killed, "box that is on its way back", SOON, |status| {
+    let (gone, ()) = host.moment_since(killed, "box that is on its way back", SOON, |status| {
         (status.shield.state == "connecting").then_some(())
     });
-    let gone = Instant::now();
     host.wait_since(gone, "box that is back", SOON, |status| {
         (status.shield.state == "sealed").then_some(())
     });
-    shows(&mut browser, "sealed");
+    reaches(&mut browser, "way back to sealed", 1, |browser| {
+        browser.run(CAME_BACK).as_u64().unwrap_or_default()
+    });
     println!(
         "both are back {} ms after the hub was killed",
         killed.elapsed().as_millis()
