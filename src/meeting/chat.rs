@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use roomseal_e2ee::data::{DataOpener, DataSealer, EncryptedData};
 use roomseal_e2ee::{FrameKey, KeyIndex, PREFIX_LEN, Replay, SealError, Verdict};
+use serde::{Deserialize, Serialize};
 
 use crate::action::{Opening, Rules, Sending};
 
@@ -25,8 +26,9 @@ const MOST_STREAMS: usize = 64;
 /// Senders whose packets are opened: more participants than a room has.
 const MOST_SENDERS: usize = 1024;
 
-/// A part of what somebody writes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A part of what somebody writes; in JSON `{"is": "begin", …}`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(tag = "is", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Piece {
     /// A line begins.
     Begin {
@@ -43,7 +45,10 @@ pub enum Piece {
         whole: bool,
     },
     /// A whole line, as LiveKit's older chat sends it.
-    Line(String),
+    Line {
+        /// What was written.
+        text: String,
+    },
     /// A line goes on.
     Part {
         /// Of the line.
@@ -199,7 +204,7 @@ impl Chat {
             return self.take(from, piece, false);
         }
         // One word for each line is enough.
-        matches!(piece, Piece::Begin { .. } | Piece::Line(_)).then(|| Heard::Refused {
+        matches!(piece, Piece::Begin { .. } | Piece::Line { .. }).then(|| Heard::Refused {
             from: from.into(),
             why: Verdict::Clear,
         })
@@ -234,7 +239,7 @@ impl Chat {
             Heard::Line(Line { from, text, sealed })
         };
         match piece {
-            Piece::Line(text) => (text.len() <= LONGEST_LINE).then(|| line(text)),
+            Piece::Line { text } => (text.len() <= LONGEST_LINE).then(|| line(text)),
             Piece::Begin { id, text } => {
                 if text.len() > LONGEST_LINE {
                     return None;

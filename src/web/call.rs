@@ -134,7 +134,7 @@ impl Core {
                 None => answer.refused = Some("only hosts may do that: ask one".to_owned()),
             },
             Told::Heard { from, piece } => {
-                let heard = self.chat.hear(&from, piece.into());
+                let heard = self.chat.hear(&from, piece);
                 self.show(heard, now, &mut answer);
             }
             Told::Hold => self.meet(Event::Hold(By::Box), now, &mut answer),

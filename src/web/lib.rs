@@ -34,7 +34,7 @@ pub use crate::call::{Core, NotAMeeting, Start};
 pub use answer::{Answer, Line, Todo};
 pub use receiving::Received;
 pub use sending::Left;
-pub use told::{Piece, Told, Track, Who};
+pub use told::{Told, Track, Who};
 pub use view::{OwnTrack, Person, Reason, RemoteTrack, View};
 
 pub use roomseal_e2ee::Codec;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the page tells, as JSON: `{"t": "joined", …}`.
 
+use roomseal_meeting::chat::Piece;
 use roomseal_meeting::{self as meeting, Kind, Medium, Source};
 use roomseal_policy::Act;
 use serde::{Deserialize, Serialize};
@@ -110,40 +111,6 @@ pub enum Told {
     },
 }
 
-/// A part of what somebody writes.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(tag = "is", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Piece {
-    /// A line begins.
-    Begin {
-        /// Of the line, by its sender.
-        id: String,
-        /// What came with its beginning.
-        text: Vec<u8>,
-    },
-    /// A line ends.
-    End {
-        /// Of the line.
-        id: String,
-        /// All of it was sent.
-        whole: bool,
-    },
-    /// A whole line.
-    Line {
-        /// What was written.
-        text: String,
-    },
-    /// A line goes on.
-    Part {
-        /// Of the line.
-        id: String,
-        /// Counts from 0.
-        index: u64,
-        /// What it goes on with.
-        text: Vec<u8>,
-    },
-}
-
 /// A participant, as the service says.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -174,17 +141,6 @@ pub struct Track {
     pub muted: bool,
     /// Declared as sealed.
     pub sealed: bool,
-}
-
-impl From<Piece> for meeting::chat::Piece {
-    fn from(piece: Piece) -> Self {
-        match piece {
-            Piece::Begin { id, text } => Self::Begin { id, text },
-            Piece::End { id, whole } => Self::End { id, whole },
-            Piece::Line { text } => Self::Line(text),
-            Piece::Part { id, index, text } => Self::Part { id, index, text },
-        }
-    }
 }
 
 impl From<Who> for meeting::Participant {

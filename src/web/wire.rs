@@ -78,7 +78,7 @@ pub(crate) fn piece(payload: &[u8]) -> Option<Piece> {
         return None;
     };
     match field {
-        SEALED_LINE => text(last(message, 4)?).map(Piece::Line),
+        SEALED_LINE => text(last(message, 4)?).map(|text| Piece::Line { text }),
         SEALED_BEGIN => {
             let for_us = last(message, 3)? == TOPIC.as_bytes() && last(message, 9).is_some();
             for_us.then_some(Piece::Begin {

@@ -184,7 +184,7 @@ impl Messages {
 /// The piece of a line in a content.
 fn piece(content: Content) -> Option<Piece> {
     match content {
-        Content::Chat { text, .. } => Some(Piece::Line(text)),
+        Content::Chat { text, .. } => Some(Piece::Line { text }),
         Content::StreamHeader {
             id,
             topic,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What people write to each other from page to page, and what a service makes of it.
 
+use roomseal_meeting::chat::Piece;
 use roomseal_policy::E2ee;
-use roomseal_web::{Piece, Told};
+use roomseal_web::Told;
 
 use crate::meeting::World;
 
