@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::shared::SOON;
+use super::harness::SOON;
 
 #[derive(Clone)]
 pub(crate) struct Browser {

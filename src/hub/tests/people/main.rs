@@ -8,6 +8,8 @@ mod browser;
 mod deeds;
 mod devices;
 mod features;
+#[path = "../harness/mod.rs"]
+mod harness;
 mod hosts;
 mod meetings;
 mod nonsense;
@@ -15,8 +17,6 @@ mod plugnmeet;
 mod schedule;
 mod secret;
 mod set_up;
-#[path = "../shared/mod.rs"]
-mod shared;
 mod sign_in;
 mod sites;
 mod waiting;
@@ -28,10 +28,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use browser::{Answer, Browser};
+use harness::{Client, SECRET, bind, keys};
 use roomseal_hub::Origin;
 use roomseal_hub::people::{Clock, People};
 use serde_json::{Value, json};
-use shared::{Client, SECRET, bind, keys};
 use tokio::task::JoinHandle;
 
 const PASSWORD: &str = "correct horse battery";

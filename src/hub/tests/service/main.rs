@@ -4,9 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
 mod admin;
+#[path = "../harness/mod.rs"]
+mod harness;
 mod page;
-#[path = "../shared/mod.rs"]
-mod shared;
 mod tcp;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -26,7 +26,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
-use shared::{Client, SECRET, SOON, bind};
+use harness::{Client, SECRET, SOON, bind};
 
 /// A hub on loopback: where signalling and media go.
 async fn hub() -> (SocketAddr, Addresses) {

@@ -12,7 +12,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::client_async;
 
-use super::shared::{SOON, keys};
+use super::harness::{SOON, keys};
 use super::{hub, hub_with};
 
 struct Answer {
