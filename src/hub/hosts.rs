@@ -11,7 +11,7 @@ use livekit_protocol::participant_info::Kind;
 use roomseal_policy::{Chain, E2ee, HostCheck, Intruder, Merged, RoomName, read_metadata};
 
 use crate::entry::GUEST;
-use crate::meeting::{Building, ask};
+use crate::meeting::Building;
 use crate::people::Refusal;
 use crate::people::licence::{GuestsUnderE2ee, NotAllowed};
 use crate::room::{Told, Wish};
@@ -67,7 +67,7 @@ pub(crate) enum Unfit {
 /// # Errors
 /// When what is kept cannot be read.
 pub(crate) async fn e2ee(building: &Building, room: &str) -> Result<Option<E2ee>, Refusal> {
-    if let Some(said) = building.switch.e2ee(room) {
+    if let Some(said) = building.engine.e2ee(room) {
         return Ok(Some(said));
     }
     let meeting = building.api.people.meeting(room).await?;
@@ -147,14 +147,12 @@ async fn clear(building: &Building, room: &str) {
     {
         return;
     }
-    let Some(knocks) = building.switch.find(room) else {
-        return;
-    };
     let rule = rule(building).await.unwrap_or_else(|error| {
         tracing::error!(%error, "what admins chose for guests cannot be read: they are put out");
         GuestsUnderE2ee::SignIn
     });
-    let Some(Ok(Told::Participants(participants))) = ask(&knocks, Wish::ShowAll).await else {
+    let Ok(Told::Participants(participants)) = building.engine.ask(room, Wish::ShowAll).await
+    else {
         return;
     };
     for participant in participants {
@@ -164,7 +162,7 @@ async fn clear(building: &Building, room: &str) {
         let identity = participant.identity;
         tracing::info!(room, identity, %why, "encryption is on, and a participant is put out");
         // Who has left meanwhile is out.
-        let _ = ask(&knocks, Wish::Remove(identity)).await;
+        let _ = building.engine.ask(room, Wish::Remove(identity)).await;
     }
 }
 

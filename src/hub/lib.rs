@@ -35,6 +35,7 @@
 mod api;
 mod bucket;
 mod calendar;
+mod engine;
 mod entry;
 pub mod forward;
 mod guests;
@@ -57,5 +58,6 @@ mod twirp;
 mod wire;
 
 pub use api::{Origin, OriginError};
+pub use engine::{AddressError, EmbeddedConfig, EngineConfig, EngineError};
 pub use pages::{Pages, PagesError};
 pub use serve::{Config, Error, Hub};

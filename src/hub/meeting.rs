@@ -10,14 +10,13 @@ use std::time::{Duration, Instant};
 
 use livekit_protocol::{signal_request, signal_response};
 use roomseal_policy::E2ee;
-use str0m::config::DtlsCert;
 use str0m::net::Protocol;
-use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::api::Api;
+use crate::engine::{Embedded, Engine};
 use crate::entry::since_1970;
-use crate::forward::{Addresses, Forwarder, PeerId, Way};
+use crate::forward::{Forwarder, PeerId, Way};
 use crate::hosts::{Heard, Unfit};
 use crate::join::Joins;
 use crate::lobby::Lobby;
@@ -25,8 +24,6 @@ use crate::pages::Pages;
 use crate::room::{Action, ConnectionId, Denied, Dice, Input, Room, Told, Unwelcome, Visit, Wish};
 use crate::routes::RoomNumber;
 use crate::secrets::Secrets;
-use crate::streams::Streams;
-use crate::switch::Switch;
 use crate::token::{Admission, ApiKeys};
 use crate::wire;
 
@@ -103,21 +100,16 @@ pub(crate) struct Packet {
     pub(crate) at: Instant,
 }
 
-/// What all rooms share.
+/// What all meetings share.
 #[derive(Debug)]
 pub(crate) struct Building {
     pub(crate) keys: Arc<ApiKeys>,
     pub(crate) pages: Option<Pages>,
     pub(crate) joins: Joins,
-    pub(crate) secrets: Secrets,
+    pub(crate) secrets: Arc<Secrets>,
     pub(crate) lobby: Lobby,
     pub(crate) api: Api,
-    pub(crate) socket: UdpSocket,
-    pub(crate) streams: Streams,
-    pub(crate) media: Addresses,
-    pub(crate) certificate: DtlsCert,
-    pub(crate) most_participants: usize,
-    pub(crate) switch: Switch,
+    pub(crate) engine: Engine,
 }
 
 /// A room, as others reach it.
@@ -145,7 +137,7 @@ impl Said {
 
 /// A room and its media.
 pub(crate) struct Meeting {
-    building: Arc<Building>,
+    embedded: Arc<Embedded>,
     number: RoomNumber,
     name: String,
     room: Room,
@@ -159,7 +151,7 @@ pub(crate) struct Meeting {
 
 impl Meeting {
     /// Opens a room on the runtime.
-    pub(crate) fn open(building: &Arc<Building>, number: RoomNumber, name: &str) -> Doors {
+    pub(crate) fn open(embedded: &Arc<Embedded>, number: RoomNumber, name: &str) -> Doors {
         let (knocks, waiting) = mpsc::channel(KNOCKS);
         let (packets, arriving) = mpsc::channel(PACKETS);
         let start = Instant::now();
@@ -167,11 +159,11 @@ impl Meeting {
         let said = Said::default();
         let opened = i64::try_from(unix.as_millis()).unwrap_or(i64::MAX);
         let meeting = Self {
-            room: Room::new(name.into(), building.most_participants, opened, dice()),
-            forwarder: Forwarder::new(building.media, building.certificate.clone(), start, dice()),
+            room: Room::new(name.into(), embedded.most_participants, opened, dice()),
+            forwarder: Forwarder::new(embedded.media, embedded.certificate.clone(), start, dice()),
             heard: Heard::default(),
             said: said.clone(),
-            building: Arc::clone(building),
+            embedded: Arc::clone(embedded),
             number,
             name: name.into(),
             start,
@@ -205,7 +197,7 @@ impl Meeting {
             // Whoever knocked meanwhile is let in; who comes later finds a new room.
             if over
                 && self
-                    .building
+                    .embedded
                     .switch
                     .close(self.number, &self.name, || knocks.is_empty())
             {
@@ -292,7 +284,7 @@ impl Meeting {
                 match action {
                     Action::Send(to, message) => actions.extend(self.send(to, *message)),
                     Action::Renew(to, admission) => {
-                        let token = self.building.keys.issue(&admission, since_1970(), RENEWED);
+                        let token = self.embedded.keys.issue(&admission, since_1970(), RENEWED);
                         if let Some(token) = token {
                             let message = signal_response::Message::RefreshToken(token);
                             actions.extend(self.send(to, message));
@@ -303,7 +295,7 @@ impl Meeting {
                     Action::Media(order) => self.forwarder.order(order, now),
                     Action::End => {
                         over = true;
-                        self.building.secrets.forget(&self.name);
+                        self.embedded.secrets.forget(&self.name);
                     }
                 }
             }
@@ -317,15 +309,15 @@ impl Meeting {
             actions.extend(led_to);
         }
         for route in self.forwarder.routes() {
-            self.building.switch.change(self.number, route);
+            self.embedded.switch.change(self.number, route);
         }
         for transmit in self.forwarder.transmits() {
             let to = transmit.destination;
             if transmit.proto == Protocol::Tcp {
-                self.building.streams.send(to, transmit.contents.to_vec());
+                self.embedded.streams.send(to, transmit.contents.to_vec());
             } else {
                 // Where there is no room for it, it is lost as on any other link.
-                let _ = self.building.socket.try_send_to(&transmit.contents, to);
+                let _ = self.embedded.socket.try_send_to(&transmit.contents, to);
             }
         }
         over

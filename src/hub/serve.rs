@@ -14,11 +14,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use str0m::net::Protocol;
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::api::{self, Api, Origin};
-use crate::forward::{self, Addresses, CertificateError, Way};
+use crate::engine::{AddressError, Engine, EngineConfig, EngineError};
+use crate::forward::Addresses;
 use crate::guests::{self, Place};
 use crate::join::{self, Joins};
 use crate::lobby::Lobby;
@@ -28,8 +28,6 @@ use crate::people::People;
 use crate::plugnmeet;
 use crate::secrets::Secrets;
 use crate::signalling;
-use crate::streams::{self, Streams};
-use crate::switch::Switch;
 use crate::token::ApiKeys;
 use crate::twirp;
 
@@ -50,17 +48,10 @@ pub(crate) const DATAGRAM: usize = 2048;
 pub struct Config {
     /// Where signalling is listened for.
     pub listen: SocketAddr,
-    /// Where media arrives, as clients reach it: an address of this machine, and a UDP port (0: any that is free).
-    pub media: SocketAddr,
-    /// Where clients connect to for media whose network lets no UDP through: an address of this machine, and a TCP port
-    /// (0: any that is free).
-    pub media_tcp: SocketAddr,
-    /// The keys that tokens are signed with.
+    /// The keys that tokens are signed with: by the first of them, those that the hub makes.
     pub keys: ApiKeys,
-    /// Rooms at a time.
-    pub most_rooms: usize,
-    /// Participants of a room.
-    pub most_participants: usize,
+    /// Where meetings are held.
+    pub engine: EngineConfig,
     /// The join page; without it, browsers are told that it is missing.
     pub pages: Option<Pages>,
     /// Who has an account here.
@@ -72,28 +63,19 @@ pub struct Config {
 /// Why the hub does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no certificate for media.
+    /// Meetings cannot be held there.
     #[error(transparent)]
-    Certificate(#[from] CertificateError),
+    Engine(#[from] EngineError),
     /// An address cannot be used.
-    #[error("cannot use {address} for {what}: {source}; choose another with {option}")]
-    Address {
-        /// The address.
-        address: SocketAddr,
-        /// What for.
-        what: &'static str,
-        /// What chooses it.
-        option: &'static str,
-        /// What the system says.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Address(#[from] AddressError),
 }
 
 /// A hub that has its addresses and serves nobody yet.
 #[derive(Debug)]
 pub struct Hub {
     listener: TcpListener,
-    streams: TcpListener,
+    streams: Option<TcpListener>,
     building: Arc<Building>,
 }
 
@@ -105,31 +87,15 @@ impl Hub {
     pub async fn bind(config: Config) -> Result<Self, Error> {
         let listener = TcpListener::bind(config.listen)
             .await
-            .map_err(|source| Error::Address {
+            .map_err(|source| AddressError {
                 address: config.listen,
                 what: "signalling",
                 option: "--listen",
                 source,
             })?;
-        let udp = |source| Error::Address {
-            address: config.media,
-            what: "media",
-            option: "--media",
-            source,
-        };
-        let tcp = |source| Error::Address {
-            address: config.media_tcp,
-            what: "media over TCP",
-            option: "--media-tcp",
-            source,
-        };
-        let socket = UdpSocket::bind(config.media).await.map_err(udp)?;
-        let streams = TcpListener::bind(config.media_tcp).await.map_err(tcp)?;
-        let media = Addresses {
-            udp: socket.local_addr().map_err(udp)?,
-            tcp: streams.local_addr().map_err(tcp)?,
-        };
         let keys = Arc::new(config.keys);
+        let secrets = Arc::<Secrets>::default();
+        let (engine, streams) = Engine::open(config.engine, &keys, &secrets).await?;
         Ok(Self {
             listener,
             streams,
@@ -137,14 +103,9 @@ impl Hub {
                 keys: Arc::clone(&keys),
                 pages: config.pages,
                 joins: Joins::default(),
-                secrets: Secrets::default(),
+                secrets,
                 lobby: Lobby::default(),
-                socket,
-                streams: Streams::default(),
-                media,
-                certificate: forward::certificate()?,
-                most_participants: config.most_participants,
-                switch: Switch::new(config.most_rooms),
+                engine,
                 api: Api {
                     people: config.people,
                     keys,
@@ -162,39 +123,21 @@ impl Hub {
         self.listener.local_addr()
     }
 
-    /// Where media arrives.
-    pub fn media(&self) -> Addresses {
-        self.building.media
+    /// Where media arrives, if it does here.
+    pub fn media(&self) -> Option<Addresses> {
+        match &self.building.engine {
+            Engine::Embedded(embedded) => Some(embedded.media),
+        }
     }
 
     /// Serves until dropped. Must run on a tokio runtime with its clock and network.
     pub async fn serve(self) -> Infallible {
-        let receiving = receive(Arc::clone(&self.building));
-        let connecting = streams::listen(self.streams, Arc::clone(&self.building));
+        let holding = self.building.engine.clone();
+        let holding = holding.hold(self.streams);
         let listening = listen(self.listener, self.building);
         tokio::select! {
-            never = receiving => never,
-            never = connecting => never,
+            never = holding => never,
             never = listening => never,
-        }
-    }
-}
-
-/// Hands packets to their rooms.
-async fn receive(building: Arc<Building>) -> Infallible {
-    let mut bytes = vec![0; DATAGRAM];
-    loop {
-        match building.socket.recv_from(&mut bytes).await {
-            Ok((length, address)) => {
-                let protocol = Protocol::Udp;
-                building
-                    .switch
-                    .pass(Way { protocol, address }, &bytes[..length]);
-            }
-            Err(error) => {
-                tracing::debug!(%error, "no packet");
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
         }
     }
 }
@@ -259,11 +202,13 @@ async fn answer(
     if request.method() != Method::GET {
         return say(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here");
     }
-    match request.uri().path() {
-        "/" if plugnmeet::is_link(&request) => plugnmeet::enter(&request, &building.api),
-        "/" => say(StatusCode::OK, "OK"),
-        "/rtc/validate" => signalling::validate(&request, &building).await,
-        "/rtc" | "/rtc/" => signalling::enter(request, building, held).await,
+    match (request.uri().path(), building.engine.clone()) {
+        ("/", _) if plugnmeet::is_link(&request) => plugnmeet::enter(&request, &building.api),
+        ("/", _) => say(StatusCode::OK, "OK"),
+        ("/rtc/validate", Engine::Embedded(_)) => signalling::validate(&request, &building).await,
+        ("/rtc" | "/rtc/", Engine::Embedded(embedded)) => {
+            signalling::enter(request, building, embedded, held).await
+        }
         _ => say(StatusCode::NOT_FOUND, "there is nothing here"),
     }
 }

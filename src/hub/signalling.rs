@@ -19,6 +19,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::bucket::Bucket;
+use crate::engine::Embedded;
 use crate::entry::since_1970;
 use crate::guests::Place;
 use crate::hosts::{self, Unfit};
@@ -41,6 +42,7 @@ const MOST_GARBAGE: u32 = 16;
 pub(crate) async fn enter(
     mut request: Request<Incoming>,
     building: Arc<Building>,
+    embedded: Arc<Embedded>,
     held: Arc<Place>,
 ) -> Response<Full<Bytes>> {
     let (admission, query) = match admit(&request, &building.keys) {
@@ -50,7 +52,7 @@ pub(crate) async fn enter(
     let Some(accept) = websocket_key(&request) else {
         return say(StatusCode::BAD_REQUEST, "this is for WebSockets");
     };
-    let (knocks, connection) = match arrive(&building, &admission, &query).await {
+    let (knocks, connection) = match arrive(&building, &embedded, &admission, &query).await {
         Ok(arrived) => arrived,
         Err(late) => return say(late.status(), &late.to_string()),
     };
@@ -151,16 +153,17 @@ impl Late {
 }
 
 async fn arrive(
-    building: &Arc<Building>,
+    building: &Building,
+    embedded: &Arc<Embedded>,
     admission: &Admission,
     query: &Query,
 ) -> Result<(mpsc::Sender<Knock>, Connection), Late> {
     let unfit = fits(building, admission).await?;
     // A room may close just now; the next one of its name is another.
     for _ in 0..3 {
-        let knocks = building
+        let knocks = embedded
             .switch
-            .room(&admission.room, building)
+            .room(&admission.room, embedded)
             .ok_or(Late::NoRoom)?;
         let (reply, answer) = oneshot::channel();
         let knock = Knock::Arrive {

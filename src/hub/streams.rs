@@ -17,9 +17,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::engine::Embedded;
 use crate::forward::Way;
 use crate::guests;
-use crate::meeting::Building;
 use crate::serve::DATAGRAM;
 
 /// Connections at a time.
@@ -72,11 +72,11 @@ impl Streams {
 }
 
 /// Takes connections and hands what comes over them to the rooms.
-pub(crate) async fn listen(listener: TcpListener, building: Arc<Building>) -> Infallible {
+pub(crate) async fn listen(listener: TcpListener, embedded: Arc<Embedded>) -> Infallible {
     guests::welcome(listener, MOST_STREAMS, "media", |stream, peer, place| {
-        let building = Arc::clone(&building);
+        let embedded = Arc::clone(&embedded);
         async move {
-            carry(stream, peer, &building).await;
+            carry(stream, peer, &embedded).await;
             drop(place);
         }
     })
@@ -84,24 +84,24 @@ pub(crate) async fn listen(listener: TcpListener, building: Arc<Building>) -> In
 }
 
 /// Carries packets both ways until one side ends it.
-async fn carry(mut stream: TcpStream, peer: SocketAddr, building: &Building) {
+async fn carry(mut stream: TcpStream, peer: SocketAddr, embedded: &Embedded) {
     // Packets are small and each is awaited.
     let _ = stream.set_nodelay(true);
-    let outgoing = building.streams.open(peer);
+    let outgoing = embedded.streams.open(peer);
     let way = Way {
         protocol: Protocol::Tcp,
         address: peer,
     };
     let (read, write) = stream.split();
     let ended = tokio::select! {
-        ended = receive(BufReader::new(read), PATIENCE, |packet| building.switch.pass(way, packet)) => ended,
+        ended = receive(BufReader::new(read), PATIENCE, |packet| embedded.switch.pass(way, packet)) => ended,
         ended = transmit(write, outgoing) => ended,
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection for media ended early");
     }
     // Before the port can be another's.
-    building.streams.close(peer);
+    embedded.streams.close(peer);
 }
 
 /// How long a client may be silent.

@@ -8,8 +8,9 @@ use std::time::Instant;
 use roomseal_policy::E2ee;
 use tokio::sync::mpsc;
 
+use crate::engine::Embedded;
 use crate::forward::{Route, Way};
-use crate::meeting::{Building, Doors, Knock, Meeting, Packet};
+use crate::meeting::{Doors, Knock, Meeting, Packet};
 use crate::routes::{RoomNumber, Routes};
 
 /// All rooms of a hub.
@@ -38,7 +39,7 @@ impl Switch {
     }
 
     /// The room of that name, which is opened if it is not there; `None` when there are too many.
-    pub(crate) fn room(&self, name: &str, building: &Arc<Building>) -> Option<mpsc::Sender<Knock>> {
+    pub(crate) fn room(&self, name: &str, embedded: &Arc<Embedded>) -> Option<mpsc::Sender<Knock>> {
         let mut inner = self.lock();
         let known = inner.numbers.get(name).copied();
         let number = match known {
@@ -50,7 +51,7 @@ impl Switch {
                 inner.numbers.insert(name.into(), number);
                 inner
                     .rooms
-                    .insert(number, Meeting::open(building, number, name));
+                    .insert(number, Meeting::open(embedded, number, name));
                 number
             }
         };

@@ -14,9 +14,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
+use crate::engine::Unfulfilled;
 use crate::entry::since_1970;
 use crate::hosts;
-use crate::meeting::{Building, ask};
+use crate::meeting::Building;
 use crate::people;
 use crate::room::{Denied, Told, Wish};
 use crate::token::{Authority, LONGEST_NAME, Refusal};
@@ -106,7 +107,7 @@ impl Desk<'_> {
                 if !self.authority.list {
                     return Err(Failed::missing("roomList"));
                 }
-                let rooms = self.rooms(&request.names).await;
+                let rooms = self.building.engine.rooms(&request.names).await?;
                 self.write(&proto::ListRoomsResponse { rooms })
             }
             "DeleteRoom" => {
@@ -192,38 +193,10 @@ impl Desk<'_> {
             return Err(Failed::new(Code::InvalidArgument, text));
         }
         self.may_write(&name, &request.metadata).await?;
-        // A room may close just now; the next one of its name is another.
-        for _ in 0..3 {
-            let knocks = self.building.switch.room(&name, self.building);
-            let knocks = knocks.ok_or_else(|| {
-                Failed::new(
-                    Code::ResourceExhausted,
-                    "this server has as many rooms as it can",
-                )
-            })?;
-            let wish = Wish::SetUp(Box::new(request.clone()));
-            if let Some(told) = ask(&knocks, wish).await {
-                let room = room(told?)?;
-                self.follow(&name, &request.metadata).await?;
-                return Ok(room);
-            }
-        }
-        Err(Failed::new(Code::Unavailable, "the room closes: try again"))
-    }
-
-    /// Rooms by name, or all.
-    async fn rooms(&self, names: &[String]) -> Vec<proto::Room> {
-        let mut rooms = Vec::new();
-        for (name, knocks) in self.building.switch.rooms() {
-            if !names.is_empty() && !names.contains(&name) {
-                continue;
-            }
-            // One that closes meanwhile is none.
-            if let Some(Ok(Told::Room(room))) = ask(&knocks, Wish::Show).await {
-                rooms.push(*room);
-            }
-        }
-        rooms
+        let metadata = request.metadata.clone();
+        let room = self.building.engine.set_up(request).await?;
+        self.follow(&name, &metadata).await?;
+        Ok(room)
     }
 
     /// Asks a room for what only its administrators may have.
@@ -240,7 +213,7 @@ impl Desk<'_> {
 
     /// Does what follows from metadata that was written.
     async fn follow(&self, room: &str, metadata: &str) -> Result<(), Failed> {
-        let said = self.building.switch.e2ee(room);
+        let said = self.building.engine.e2ee(room);
         if let (Some(policy), Some(said)) = (read_metadata(metadata), said) {
             hosts::follow(self.building, room, &policy, said).await?;
         }
@@ -255,9 +228,7 @@ impl Desk<'_> {
     }
 
     async fn ask(&self, name: &str, wish: Wish) -> Result<Told, Failed> {
-        let gone = || Failed::new(Code::NotFound, "requested room does not exist");
-        let knocks = self.building.switch.find(name).ok_or_else(gone)?;
-        Ok(ask(&knocks, wish).await.ok_or_else(gone)??)
+        Ok(self.building.engine.ask(name, wish).await?)
     }
 
     fn read<T: prost::Message + Default + DeserializeOwned>(
@@ -393,6 +364,18 @@ impl From<Denied> for Failed {
             Denied::TooLong(_) => Code::InvalidArgument,
         };
         Self::new(code, denied.to_string())
+    }
+}
+
+impl From<Unfulfilled> for Failed {
+    fn from(unfulfilled: Unfulfilled) -> Self {
+        let code = match unfulfilled {
+            Unfulfilled::Denied(denied) => return denied.into(),
+            Unfulfilled::NoRoom => Code::NotFound,
+            Unfulfilled::Full => Code::ResourceExhausted,
+            Unfulfilled::Closes => Code::Unavailable,
+        };
+        Self::new(code, unfulfilled.to_string())
     }
 }
 

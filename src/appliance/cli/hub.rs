@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use roomseal_hub::people::{Clock, People, SetUpCode};
 use roomseal_hub::token::ApiKeys;
-use roomseal_hub::{Config, Hub, Origin, Pages};
+use roomseal_hub::{Config, EmbeddedConfig, EngineConfig, Hub, Origin, Pages};
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
@@ -103,11 +103,13 @@ impl HubArgs {
         let data = self.data;
         let config = |people| Config {
             listen: self.listen,
-            media: self.media,
-            media_tcp,
             keys: ApiKeys::new([key]),
-            most_rooms: self.most_rooms,
-            most_participants: self.most_participants,
+            engine: EngineConfig::Embedded(EmbeddedConfig {
+                media: self.media,
+                media_tcp,
+                most_rooms: self.most_rooms,
+                most_participants: self.most_participants,
+            }),
             pages,
             people,
             origin,
@@ -175,11 +177,14 @@ async fn serve(config: Config, people: &People) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let hub = Hub::bind(config).await?;
     let address = hub.address().context("the hub has no address")?;
-    tracing::info!(
-        "the hub listens on {address}, media on {} (UDP) and {} (TCP)",
-        hub.media().udp,
-        hub.media().tcp
-    );
+    match hub.media() {
+        Some(media) => tracing::info!(
+            "the hub listens on {address}, media on {} (UDP) and {} (TCP)",
+            media.udp,
+            media.tcp
+        ),
+        None => tracing::info!("the hub listens on {address}"),
+    }
     // Where nobody waits for it, this does nothing.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     tokio::select! {

@@ -9,13 +9,12 @@ use hyper::StatusCode;
 use roomseal_policy::{Act, Deed, HostCheck};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::mpsc;
 
 use super::policy::{UNKNOWN, room_of};
 use super::problem::Problem;
 use super::{Answer, Api, Visitor, body, respond};
+use crate::engine::{Engine, Unfulfilled};
 use crate::join::too_often;
-use crate::meeting::{Knock, ask};
 use crate::room::{Told, Wish};
 
 #[derive(Deserialize)]
@@ -44,16 +43,9 @@ impl Api {
                 let what = format!("only hosts of this meeting may do that: {refusal}");
                 Problem::new(StatusCode::FORBIDDEN, "not-host", what)
             })?;
-        let knocks = building.switch.find(room.as_str()).ok_or_else(gone)?;
-        let wish = wish(&knocks, &deed).await.ok_or_else(gone)?;
-        match ask(&knocks, wish).await {
-            Some(Ok(_)) => {}
-            Some(Err(denied)) => {
-                let what = denied.to_string();
-                return Err(Problem::new(StatusCode::CONFLICT, "not-done", what));
-            }
-            None => return Err(gone()),
-        }
+        let engine = &building.engine;
+        let wish = wish(engine, room.as_str(), &deed).await?.ok_or_else(gone)?;
+        engine.ask(room.as_str(), wish).await?;
         let name = host.name().as_str();
         tracing::info!(room = %room, host = name, act = ?deed.act, to = deed.to, "a host acts");
         Ok(respond(StatusCode::OK, &json!({ "do": deed.act })))
@@ -61,34 +53,33 @@ impl Api {
 }
 
 /// What the room is asked; `None` where what the deed is about is not there any more.
-async fn wish(knocks: &mpsc::Sender<Knock>, deed: &Deed) -> Option<Wish> {
+async fn wish(engine: &Engine, room: &str, deed: &Deed) -> Result<Option<Wish>, Unfulfilled> {
     if deed.act == Act::End {
-        let Some(Ok(Told::Room(room))) = ask(knocks, Wish::Show).await else {
-            return None;
+        let Told::Room(room) = engine.ask(room, Wish::Show).await? else {
+            return Ok(None);
         };
-        return (room.sid == deed.to).then_some(Wish::End);
+        return Ok((room.sid == deed.to).then_some(Wish::End));
     }
-    let Some(Ok(Told::Participants(people))) = ask(knocks, Wish::ShowAll).await else {
-        return None;
+    let Told::Participants(people) = engine.ask(room, Wish::ShowAll).await? else {
+        return Ok(None);
     };
     let mut people = people.into_iter();
-    match deed.act {
+    Ok(match deed.act {
         Act::Remove => {
-            let found = people.find(|one| one.sid == deed.to)?;
-            Some(Wish::Remove(found.identity))
+            let found = people.find(|one| one.sid == deed.to);
+            found.map(|found| Wish::Remove(found.identity))
         }
         _ => {
-            let found = people.find(|one| one.tracks.iter().any(|track| track.sid == deed.to))?;
-            Some(Wish::Mute {
+            let found = people.find(|one| one.tracks.iter().any(|track| track.sid == deed.to));
+            found.map(|found| Wish::Mute {
                 identity: found.identity,
                 track: deed.to.clone(),
                 muted: true,
             })
         }
-    }
+    })
 }
 
 fn gone() -> Problem {
-    let what = "what this is about is not in the meeting any more";
-    Problem::new(StatusCode::NOT_FOUND, "gone", what)
+    Unfulfilled::NoRoom.into()
 }

@@ -14,12 +14,13 @@ use serde_json::value::RawValue;
 use super::devices::bearer;
 use super::problem::Problem;
 use super::{Answer, Api, Visitor, body, respond};
+use crate::engine::Unfulfilled;
 use crate::entry::since_1970;
 use crate::hosts;
 use crate::join::too_often;
-use crate::meeting::{Building, ask};
+use crate::meeting::Building;
 use crate::people::Refusal;
-use crate::room::{Told, Wish};
+use crate::room::Wish;
 use crate::token::Admission;
 
 /// The longest message, in bytes: that of hundreds of presses.
@@ -41,17 +42,21 @@ impl Api {
         let limited = building.joins.take(visitor.address, Instant::now());
         limited.map_err(too_often)?;
         let said: Say = body::read_of(visitor.request, LONGEST).await?;
-        let metadata = metadata_of(&building, &room).await;
+        let metadata = building.engine.metadata(room.as_str()).await?;
         let chain = self
             .verified(&room, &building, &metadata, said.policy.get(), &admission)
             .await?;
         let e2ee = chain.head().e2ee();
         hosts::may_turn(&building, room.as_str(), Some(e2ee)).await?;
-        let knocks = building.switch.find(room.as_str());
         // Where the metadata is somebody else's, members have it from each other alone.
-        if let (Some(knocks), Ok(metadata)) = (knocks, write_metadata(&metadata, &chain)) {
-            // One that closes meanwhile has nobody to tell.
-            let _ = ask(&knocks, Wish::Metadata(metadata)).await;
+        if let Ok(metadata) = write_metadata(&metadata, &chain) {
+            let written = building.engine.ask(room.as_str(), Wish::Metadata(metadata));
+            // Where nobody is, there is nobody to tell.
+            if let Err(error) = written.await
+                && !matches!(error, Unfulfilled::NoRoom)
+            {
+                tracing::warn!(room = %room, %error, "a policy does not get into the metadata");
+            }
         }
         hosts::follow(&building, room.as_str(), &chain.message(), e2ee).await?;
         tracing::info!(room = %room, on = (e2ee == E2ee::On), "a host says whether encryption is on");
@@ -91,7 +96,7 @@ impl Api {
         if let Some(key) = key.and_then(|key| key.parse().ok()) {
             return Ok(Some(key));
         }
-        let policies = read_metadata(&metadata_of(building, room).await);
+        let policies = read_metadata(&building.engine.metadata(room.as_str()).await?);
         let chain = policies.and_then(|it| Chain::begin(&it, room, &HostCheck::FirstUse).ok());
         Ok(chain.map(|chain| chain.meeting()))
     }
@@ -142,15 +147,4 @@ pub(super) fn room_of(visitor: &Visitor) -> Result<RoomName, Problem> {
     room.map_err(|error: roomseal_policy::RoomNameError| {
         Problem::new(StatusCode::NOT_FOUND, "no-room", error.to_string())
     })
-}
-
-/// The text for everybody in the room; empty when it is not open.
-async fn metadata_of(building: &Building, room: &RoomName) -> String {
-    let Some(knocks) = building.switch.find(room.as_str()) else {
-        return String::new();
-    };
-    match ask(&knocks, Wish::Show).await {
-        Some(Ok(Told::Room(room))) => room.metadata,
-        _ => String::new(),
-    }
 }

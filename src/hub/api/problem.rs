@@ -8,6 +8,7 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 use super::with_type;
+use crate::engine::Unfulfilled;
 use crate::people::Refusal;
 
 /// Why a request is not answered with what it asks for.
@@ -121,5 +122,24 @@ impl From<Refusal> for Problem {
         };
         problem.header = wait.map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds)));
         problem
+    }
+}
+
+impl From<Unfulfilled> for Problem {
+    fn from(unfulfilled: Unfulfilled) -> Self {
+        match unfulfilled {
+            Unfulfilled::NoRoom | Unfulfilled::Closes => {
+                let what = "what this is about is not in the meeting any more";
+                Self::new(StatusCode::NOT_FOUND, "gone", what)
+            }
+            Unfulfilled::Denied(denied) => {
+                Self::new(StatusCode::CONFLICT, "not-done", denied.to_string())
+            }
+            Unfulfilled::Full => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "full",
+                unfulfilled.to_string(),
+            ),
+        }
     }
 }

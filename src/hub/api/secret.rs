@@ -13,9 +13,9 @@ use zeroize::Zeroizing;
 use super::policy::room_of;
 use super::problem::Problem;
 use super::{Answer, Api, Visitor, with_type};
+use crate::engine::Unfulfilled;
 use crate::join::too_often;
-use crate::meeting::ask;
-use crate::room::{Told, Wish};
+use crate::room::Wish;
 
 impl Api {
     pub(super) async fn secret(&self, visitor: Visitor) -> Answer {
@@ -31,17 +31,15 @@ impl Api {
         // A valid token alone is not enough: a host may have put its owner out. Nor is it for programs and gateways.
         let is_person = admission.participant_kind() == Kind::Standard;
         let identity = admission.identity;
-        let is_in = match building.switch.find(room.as_str()) {
-            Some(knocks) if is_person => {
-                matches!(
-                    ask(&knocks, Wish::ShowOne(identity)).await,
-                    Some(Ok(Told::Participants(_)))
-                )
-            }
-            _ => false,
-        };
-        if !is_in {
-            return Err(Problem::new(StatusCode::FORBIDDEN, "not-admitted", OUT));
+        let out = || Problem::new(StatusCode::FORBIDDEN, "not-admitted", OUT);
+        if !is_person {
+            return Err(out());
+        }
+        let asked = building.engine.ask(room.as_str(), Wish::ShowOne(identity));
+        match asked.await {
+            Ok(_) => {}
+            Err(Unfulfilled::NoRoom | Unfulfilled::Denied(_)) => return Err(out()),
+            Err(error) => return Err(error.into()),
         }
         let secret = building.secrets.of(room.as_str());
         let mut text = Zeroizing::new([0; 43]);

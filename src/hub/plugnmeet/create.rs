@@ -11,10 +11,9 @@ use serde_json::{Value, json};
 
 use super::{No, read, room};
 use crate::entry;
-use crate::meeting::{Building, ask};
+use crate::meeting::Building;
 use crate::people::Asker;
 use crate::people::meetings::Meeting;
-use crate::room::{Told, Wish};
 
 #[derive(Deserialize)]
 struct Create {
@@ -74,7 +73,7 @@ pub(super) async fn create(body: &[u8], building: &Arc<Building>) -> Result<Valu
     }
     let people = &building.api.people;
     let known = people.meeting(room.as_str()).await?;
-    let runs = building.switch.find(room.as_str()).is_some();
+    let runs = building.engine.runs(room.as_str()).await?;
     let meeting = match known {
         // What it was made with stays.
         Some(known) if runs && known.session.is_some() => known,
@@ -115,31 +114,14 @@ pub(super) async fn create(body: &[u8], building: &Arc<Building>) -> Result<Valu
 }
 
 /// Opens the room, as far as it is not.
-async fn open(
-    asked: &Create,
-    room: &RoomName,
-    building: &Arc<Building>,
-) -> Result<proto::Room, No> {
+async fn open(asked: &Create, room: &RoomName, building: &Building) -> Result<proto::Room, No> {
     let request = proto::CreateRoomRequest {
         name: room.as_str().to_owned(),
         empty_timeout: asked.empty_timeout.unwrap_or_default(),
         max_participants: asked.max_participants.unwrap_or_default(),
         ..Default::default()
     };
-    // A room may close just now; the next one of its name is another.
-    for _ in 0..3 {
-        let Some(knocks) = building.switch.room(room.as_str(), building) else {
-            let text = "this hub has as many rooms as it can; try again when a meeting has ended";
-            return Err(No::new(StatusCode::SERVICE_UNAVAILABLE, text));
-        };
-        match ask(&knocks, Wish::SetUp(Box::new(request.clone()))).await {
-            Some(Ok(Told::Room(room))) => return Ok(*room),
-            Some(Err(denied)) => return Err(No::new(StatusCode::BAD_REQUEST, denied.to_string())),
-            _ => {}
-        }
-    }
-    let text = "the room closes just now; try again";
-    Err(No::new(StatusCode::SERVICE_UNAVAILABLE, text))
+    Ok(building.engine.set_up(request).await?)
 }
 
 /// How Plug-N-Meet tells of a room. Numbers of 64 bits are texts in its JSON.

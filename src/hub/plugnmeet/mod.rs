@@ -27,6 +27,7 @@ use tokio::time::timeout;
 pub(crate) use link::{cookie, enter, is_link};
 
 use crate::api;
+use crate::engine::Unfulfilled;
 use crate::meeting::Building;
 use crate::people::Refusal;
 
@@ -142,6 +143,16 @@ impl From<Refusal> for No {
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, refusal.to_string())
+    }
+}
+
+impl From<Unfulfilled> for No {
+    fn from(unfulfilled: Unfulfilled) -> Self {
+        let status = match unfulfilled {
+            Unfulfilled::Denied(_) => StatusCode::BAD_REQUEST,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, unfulfilled.to_string())
     }
 }
 

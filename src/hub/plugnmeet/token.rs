@@ -83,7 +83,7 @@ pub(super) async fn token(body: &[u8], key: &str, building: &Arc<Building>) -> R
     }
     let meeting = building.api.people.meeting(room.as_str()).await?;
     let is_made = meeting.is_some_and(|meeting| meeting.session.is_some());
-    if !is_made || building.switch.find(room.as_str()).is_none() {
+    if !is_made || !building.engine.runs(room.as_str()).await? {
         let text = "this room is not active; create it first";
         return Err(No::new(StatusCode::NOT_FOUND, text));
     }

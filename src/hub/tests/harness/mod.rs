@@ -14,7 +14,7 @@ use livekit_protocol::{self as proto};
 use prost::Message as _;
 use roomseal_hub::people::People;
 use roomseal_hub::token::ApiKeys;
-use roomseal_hub::{Config, Hub, Origin, Pages};
+use roomseal_hub::{Config, EmbeddedConfig, EngineConfig, Hub, Origin, Pages};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
@@ -38,11 +38,13 @@ pub(crate) async fn bind(people: Arc<People>, pages: Option<Pages>, origin: Opti
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let hub = Hub::bind(Config {
         listen: any,
-        media: any,
-        media_tcp: any,
         keys: keys(),
-        most_rooms: 2,
-        most_participants: 3,
+        engine: EngineConfig::Embedded(EmbeddedConfig {
+            media: any,
+            media_tcp: any,
+            most_rooms: 2,
+            most_participants: 3,
+        }),
         people,
         pages,
         origin,

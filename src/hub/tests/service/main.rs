@@ -36,7 +36,7 @@ async fn hub() -> (SocketAddr, Addresses) {
 async fn hub_with(pages: Option<Pages>) -> (SocketAddr, Addresses) {
     let people = Arc::new(People::in_memory(Clock::system()).await.unwrap());
     let hub = bind(people, pages, None).await;
-    let (signalling, media) = (hub.address().unwrap(), hub.media());
+    let (signalling, media) = (hub.address().unwrap(), hub.media().unwrap());
     tokio::spawn(hub.serve());
     (signalling, media)
 }
