@@ -243,6 +243,7 @@ async fn stay(
                 session.meeting(MeetingEvent::Tick);
                 session.choose_codec();
                 session.count_unread();
+                session.catch_up();
             }
             Some(answer) = answers.recv() => session.take_secret(answer),
             () = session.wake() => {

@@ -15,6 +15,7 @@ pub mod view;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
+use roomseal_meeting::chat::Told;
 use roomseal_meeting::{Shield as Verdict, View};
 use roomseal_panel::drive::clock;
 use roomseal_policy::Link;
@@ -25,7 +26,7 @@ use invitation::Invitation;
 
 pub use encryption::{Encryption, Standing};
 pub use renewals::Renewals;
-pub use said::{ChatLine, Happening, Shield};
+pub use said::{ChatLine, Happening, Shield, ToldBy};
 
 /// Everything a view shows. The JSON names are the field names in kebab-case.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -384,6 +385,23 @@ impl Publisher {
             text: text.to_owned(),
             sealed,
             own,
+            told: None,
+        };
+        self.update(|status| said::keep(&mut status.chat, line));
+    }
+
+    /// Shows a line that was written before this box came, on a member's word.
+    pub fn wrote_before(&self, by: &str, told: &Told) {
+        let line = ChatLine {
+            at: said::seconds(SystemTime::now()).saturating_sub(told.ago),
+            from: told.line.from.clone(),
+            text: told.line.text.clone(),
+            sealed: told.line.sealed,
+            own: false,
+            told: Some(said::ToldBy {
+                by: by.to_owned(),
+                called: told.called.clone(),
+            }),
         };
         self.update(|status| said::keep(&mut status.chat, line));
     }
@@ -494,6 +512,27 @@ mod tests {
         let status = publisher.watch().borrow().clone();
         assert_eq!(status.happenings.len(), said::MOST_HAPPENINGS);
         assert_eq!(status.happenings.last().unwrap().text, "99");
+    }
+
+    #[test]
+    fn what_a_member_tells_of_stands_before_what_was_read_here() {
+        let publisher = Publisher::new(Status::default());
+        publisher.wrote("alice", "welcome", true, false);
+        let line = roomseal_meeting::chat::Line {
+            from: "ben".to_owned(),
+            id: "1".to_owned(),
+            text: "shall we begin?".to_owned(),
+            sealed: true,
+        };
+        let (called, ago) = ("Ben".to_owned(), 60);
+        publisher.wrote_before("alice", &Told { line, called, ago });
+        let chat = publisher.watch().borrow().chat.clone();
+        let texts: Vec<&str> = chat.iter().map(|line| line.text.as_str()).collect();
+        assert_eq!(texts, ["shall we begin?", "welcome"]);
+        assert_eq!(
+            chat[0].told.as_ref().map(|told| told.by.as_str()),
+            Some("alice")
+        );
     }
 
     #[test]

@@ -283,6 +283,15 @@ impl Meeting {
         self.follow.chain()
     }
 
+    /// What a participant that is listed is called, else its identity.
+    pub fn called<'a>(&'a self, identity: &'a str) -> &'a str {
+        let inside = self.inside.as_ref();
+        let mut listed = inside.into_iter().flat_map(|inside| inside.roster.iter());
+        listed
+            .find(|other| other.identity == identity)
+            .map_or(identity, Participant::called)
+    }
+
     /// Who knows the secret: as the followed policy says, else as this box was told.
     pub fn key_model(&self) -> KeyModel {
         self.policy()

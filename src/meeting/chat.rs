@@ -7,12 +7,16 @@
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use roomseal_e2ee::data::{DataOpener, DataSealer, EncryptedData};
 use roomseal_e2ee::{FrameKey, KeyIndex, PREFIX_LEN, Replay, SealError, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::action::{Opening, Rules, Sending};
+use crate::history::{self, Came, History};
+
+pub use crate::history::{Say, TOPIC as HISTORY, Told};
 
 /// The topic of LiveKit's chat.
 pub const TOPIC: &str = "lk.chat";
@@ -34,6 +38,8 @@ pub enum Piece {
     Begin {
         /// Of the line, by its sender.
         id: String,
+        /// What it is about.
+        about: About,
         /// What came with its beginning.
         text: Vec<u8>,
     },
@@ -46,6 +52,8 @@ pub enum Piece {
     },
     /// A whole line, as LiveKit's older chat sends it.
     Line {
+        /// Of the line, by its sender.
+        id: String,
         /// What was written.
         text: String,
     },
@@ -60,11 +68,41 @@ pub enum Piece {
     },
 }
 
+/// What pieces are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum About {
+    /// Topic [`TOPIC`]: what somebody writes now.
+    Line,
+    /// Topic [`HISTORY`]: what members ask and tell about earlier lines.
+    History,
+}
+
+/// Where something comes from, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// Who sent it, as the service says.
+    pub identity: &'a str,
+    /// What that participant is called.
+    pub called: &'a str,
+    /// The time since any fixed moment.
+    pub now: Duration,
+}
+
 /// What came of what somebody wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
     /// A line.
     Line(Line),
+    /// A member asks for earlier lines: this has to be sent to it at once.
+    Asked(Say),
+    /// A member told of earlier lines, the oldest first: hearsay, whoever is named in it.
+    Told {
+        /// Who tells.
+        by: String,
+        /// Lines that were not known here.
+        lines: Vec<Told>,
+    },
     /// Somebody wrote, and it cannot be read or must not be believed.
     Refused {
         /// Whom it comes from, as the service says.
@@ -79,6 +117,8 @@ pub enum Heard {
 pub struct Line {
     /// Whom it comes from. Only of a sealed line a member said so.
     pub from: String,
+    /// By its sender, who should not have two lines with the same.
+    pub id: String,
     /// What was written; untrusted.
     pub text: String,
     /// It came sealed, and opened.
@@ -108,10 +148,12 @@ pub struct Chat {
     openers: BTreeMap<String, (Rules, DataOpener)>,
     /// Lines of which not all pieces are here, by sender and line.
     streams: BTreeMap<(String, String), Stream>,
+    history: History,
 }
 
 #[derive(Debug)]
 struct Stream {
+    about: About,
     text: Vec<u8>,
     next: u64,
     sealed: bool,
@@ -125,14 +167,22 @@ impl Chat {
             sending: Sending::NothingOutside,
             openers: BTreeMap::new(),
             streams: BTreeMap::new(),
+            history: History::default(),
         }
     }
 
-    /// In the room from zero: nobody is known.
+    /// In the room from zero, or out of it: nobody is known. Lines are kept, for the meeting is the same.
     pub fn restart(&mut self) {
         self.sending = Sending::NothingOutside;
         self.openers.clear();
         self.streams.clear();
+        self.history.restart();
+    }
+
+    /// Drops the lines that are kept. To be called when the secret changes: who has the new one need not have had the
+    /// old.
+    pub fn forget(&mut self) {
+        self.history.forget();
     }
 
     /// What all IVs of our packets begin with.
@@ -194,18 +244,70 @@ impl Chat {
         }
     }
 
+    /// As [`leave`](Self::leave), for a packet of a [`Say`]: as that was made to leave, or not at all.
+    ///
+    /// # Errors
+    /// When it may not leave this way any more, or cannot be sealed though it has to be.
+    pub fn leave_as(
+        &mut self,
+        content: &[u8],
+        sealed: bool,
+    ) -> Result<Option<EncryptedData>, NotSent> {
+        match self.way() {
+            Some(way) if way == sealed => self.leave(content),
+            _ => Err(NotSent::Held(self.sending)),
+        }
+    }
+
+    /// Keeps a line that was written here and has just left, for those who come late.
+    pub fn wrote(&mut self, me: Origin<'_>, id: &str, text: &str) {
+        if let Some(sealed) = self.way() {
+            let line = Line {
+                from: me.identity.into(),
+                id: id.into(),
+                text: text.into(),
+                sealed,
+            };
+            self.history.keep(&line, &me);
+        }
+    }
+
+    /// What has to be asked of a member now about earlier lines; to be called every second or more often. `draw` gives
+    /// random bytes.
+    pub fn due(&mut self, now: Duration, draw: impl FnOnce() -> Option<[u8; 16]>) -> Option<Say> {
+        let way = self.way();
+        let openers = self.openers.iter();
+        let members = openers.filter(|(_, (rules, _))| rules.confirmed);
+        let members = members.map(|(identity, _)| identity.as_str());
+        self.history.due(way, members, now, draw)
+    }
+
+    /// Whether what leaves is sealed; `None`: nothing leaves.
+    fn way(&self) -> Option<bool> {
+        match self.sending {
+            Sending::Sealed => Some(true),
+            Sending::Clear => Some(false),
+            _ => None,
+        }
+    }
+
     /// Reads a piece that came in the clear; `None` for what is not complete or of no interest.
-    pub fn hear(&mut self, from: &str, piece: Piece) -> Option<Heard> {
+    pub fn hear(&mut self, from: Origin<'_>, piece: Piece) -> Option<Heard> {
         let read = self
             .openers
-            .get(from)
+            .get(from.identity)
             .is_some_and(|(rules, _)| rules.opening == Opening::AllowClear);
         if read {
             return self.take(from, piece, false);
         }
-        // One word for each line is enough.
-        matches!(piece, Piece::Begin { .. } | Piece::Line { .. }).then(|| Heard::Refused {
-            from: from.into(),
+        // One word for each line is enough; nobody wrote what members ask and tell.
+        let line = match piece {
+            Piece::Begin { about, .. } => about == About::Line,
+            Piece::Line { .. } => true,
+            Piece::Part { .. } | Piece::End { .. } => false,
+        };
+        line.then(|| Heard::Refused {
+            from: from.identity.into(),
             why: Verdict::Clear,
         })
     }
@@ -214,11 +316,11 @@ impl Chat {
     /// opened. `None` for what is not complete, repeated, or of no interest.
     pub fn hear_sealed(
         &mut self,
-        from: &str,
+        from: Origin<'_>,
         (iv, key_index, value): (&[u8], u32, &[u8]),
         read: impl FnOnce(&[u8]) -> Option<Piece>,
     ) -> Option<Heard> {
-        let opened = match self.openers.get_mut(from) {
+        let opened = match self.openers.get_mut(from.identity) {
             Some((_, opener)) => opener.open(iv, key_index, value),
             None => Err(Verdict::NoKey),
         };
@@ -227,21 +329,17 @@ impl Chat {
             // The service sends packets again after a resume.
             Err(Verdict::Replayed) => None,
             Err(why) => Some(Heard::Refused {
-                from: from.into(),
+                from: from.identity.into(),
                 why,
             }),
         }
     }
 
-    fn take(&mut self, from: &str, piece: Piece, sealed: bool) -> Option<Heard> {
-        let line = |text| {
-            let from = from.into();
-            Heard::Line(Line { from, text, sealed })
-        };
+    fn take(&mut self, from: Origin<'_>, piece: Piece, sealed: bool) -> Option<Heard> {
         match piece {
-            Piece::Line { text } => (text.len() <= LONGEST_LINE).then(|| line(text)),
-            Piece::Begin { id, text } => {
-                if text.len() > LONGEST_LINE {
+            Piece::Line { id, text } => self.line(from, id, text, sealed),
+            Piece::Begin { id, about, text } => {
+                if text.len() > self.longest(from.identity, about, sealed) {
                     return None;
                 }
                 if self.streams.len() >= MOST_STREAMS {
@@ -249,17 +347,20 @@ impl Chat {
                     self.streams.clear();
                 }
                 let stream = Stream {
+                    about,
                     text,
                     next: 0,
                     sealed,
                 };
-                self.streams.insert((from.into(), id), stream);
+                self.streams.insert((from.identity.into(), id), stream);
                 None
             }
             Piece::Part { id, index, text } => {
-                let key = (from.into(), id);
+                let key = (from.identity.into(), id);
+                let stream = self.streams.get(&key)?;
+                let longest = self.longest(from.identity, stream.about, sealed);
                 let stream = self.streams.get_mut(&key)?;
-                let fits = stream.text.len() + text.len() <= LONGEST_LINE;
+                let fits = stream.text.len() + text.len() <= longest;
                 // A piece that came another way than the first is not of the same author.
                 if !fits || stream.next != index || stream.sealed != sealed {
                     self.streams.remove(&key);
@@ -270,15 +371,61 @@ impl Chat {
                 None
             }
             Piece::End { id, whole } => {
-                let stream = self.streams.remove(&(from.into(), id))?;
+                let (key, stream) = self.streams.remove_entry(&(from.identity.into(), id))?;
                 if !whole || stream.sealed != sealed {
                     return None;
                 }
-                String::from_utf8(stream.text).ok().map(line)
+                match stream.about {
+                    About::Line => {
+                        self.line(from, key.1, String::from_utf8(stream.text).ok()?, sealed)
+                    }
+                    About::History => self.about_history(from, &stream.text, sealed),
+                }
             }
         }
     }
+
+    fn line(&mut self, from: Origin<'_>, id: String, text: String, sealed: bool) -> Option<Heard> {
+        let line = Line {
+            from: from.identity.into(),
+            id,
+            text,
+            sealed,
+        };
+        (line.text.len() <= LONGEST_LINE).then(|| {
+            self.history.keep(&line, &from);
+            Heard::Line(line)
+        })
+    }
+
+    fn about_history(&mut self, from: Origin<'_>, text: &[u8], sealed: bool) -> Option<Heard> {
+        // The service can send in the clear as whoever is listed; only to who is proven to be a member is anything told.
+        let (rules, _) = self.openers.get(from.identity)?;
+        if !rules.confirmed {
+            return None;
+        }
+        let way = self.way();
+        Some(match self.history.take(&from, text, sealed, way)? {
+            Came::Answer(say) => Heard::Asked(say),
+            Came::Told(lines) => Heard::Told {
+                by: from.identity.into(),
+                lines,
+            },
+        })
+    }
+
+    /// How much a stream may hold.
+    fn longest(&self, from: &str, about: About, sealed: bool) -> usize {
+        match about {
+            About::Line => LONGEST_LINE,
+            About::History if self.history.waits_for(from, sealed) => history::LONGEST,
+            About::History => LONGEST_ASK,
+        }
+    }
 }
+
+/// The longest question.
+const LONGEST_ASK: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -317,11 +464,20 @@ mod tests {
         (reader, alice)
     }
 
+    fn alice_now() -> Origin<'static> {
+        Origin {
+            identity: "alice",
+            called: "Alice",
+            now: Duration::ZERO,
+        }
+    }
+
     fn pieces() -> [Piece; 3] {
         let id = || "1".to_owned();
         [
             Piece::Begin {
                 id: id(),
+                about: About::Line,
                 text: Vec::new(),
             },
             Piece::Part {
@@ -352,14 +508,15 @@ mod tests {
                         u8::from(data.key_index).into(),
                         &data.value[..],
                     );
-                    reader.hear_sealed("alice", packet, |_| Some(piece))
+                    reader.hear_sealed(alice_now(), packet, |_| Some(piece))
                 } else {
-                    reader.hear("alice", piece)
+                    reader.hear(alice_now(), piece)
                 };
             }
             let line = |sealed| {
                 Some(Heard::Line(Line {
                     from: "alice".into(),
+                    id: "1".into(),
                     text: "good morning".into(),
                     sealed,
                 }))
@@ -387,18 +544,18 @@ mod tests {
             vec![part(0, 5), part(2, 5)],
             vec![part(0, LONGEST_LINE), part(1, 1)],
         ] {
-            reader.hear("alice", begin.clone());
+            reader.hear(alice_now(), begin.clone());
             for part in parts {
-                reader.hear("alice", part);
+                reader.hear(alice_now(), part);
             }
-            assert_eq!(reader.hear("alice", end.clone()), None);
+            assert_eq!(reader.hear(alice_now(), end.clone()), None);
         }
         let broken_off = Piece::End {
             id: "1".into(),
             whole: false,
         };
-        reader.hear("alice", begin);
-        assert_eq!(reader.hear("alice", broken_off), None);
+        reader.hear(alice_now(), begin);
+        assert_eq!(reader.hear(alice_now(), broken_off), None);
     }
 
     #[test]
@@ -407,7 +564,8 @@ mod tests {
         for n in 0..10 * MOST_STREAMS {
             let id = alloc::format!("{n}");
             let text = Vec::new();
-            reader.hear("alice", Piece::Begin { id, text });
+            let about = About::Line;
+            reader.hear(alice_now(), Piece::Begin { id, about, text });
             assert!(reader.streams.len() <= MOST_STREAMS);
         }
     }

@@ -42,6 +42,7 @@ mod confirm;
 mod follow;
 mod foreign;
 mod hidden;
+mod history;
 mod hosting;
 mod leak;
 mod member;

@@ -52,12 +52,14 @@ pub enum Todo {
         /// The message.
         text: String,
     },
-    /// Send data packets to everybody, reliably and in this order.
+    /// Send data packets, reliably and in this order.
     Send {
         /// Each as the bytes of a `DataPacket`.
         packets: Vec<Vec<u8>>,
         /// They are not sealed: they leave at once or not at all, while [`View::writes`](crate::View::writes) still says so.
         clear: bool,
+        /// They are about earlier lines: nobody at this page waits for them.
+        unasked: bool,
     },
     /// Stop showing a track.
     Stop {
@@ -82,6 +84,17 @@ pub struct Line {
     pub text: String,
     /// `sealed`, `clear`, or `refused`.
     pub how: &'static str,
+    /// Somebody says that this was written before: nothing of it is proven but who says so.
+    pub told: Option<ToldBy>,
+}
+
+/// Whose word an earlier line is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ToldBy {
+    /// What to call the member; unchecked text of others.
+    pub by: String,
+    /// How long ago it was written, in seconds.
+    pub ago: u64,
 }
 
 impl Todo {

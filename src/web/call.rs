@@ -7,13 +7,13 @@ use std::time::Duration;
 use roomseal_e2ee::data::DataSealer;
 use roomseal_e2ee::{Codec, Fresh, IvSource, Secret};
 use roomseal_meeting::call::{BoxState, Event, Settings};
-use roomseal_meeting::chat::Heard;
+use roomseal_meeting::chat::{Heard, Origin};
 use roomseal_meeting::{Action, By, Bytes, Invitation, Meeting};
 use roomseal_policy::{
     Deed, E2ee, Host, KeyModel, Link, LinkError, MeetingPassphrase, RoomName, SecretSource,
 };
 
-use crate::answer::{Answer, Line, Todo};
+use crate::answer::{Answer, Line, Todo, ToldBy};
 use crate::chat::{Chat, how, not_shown};
 use crate::receiving::{Incoming, Received};
 use crate::sending::{Left, Outgoing};
@@ -134,8 +134,9 @@ impl Core {
                 None => answer.refused = Some("only hosts may do that: ask one".to_owned()),
             },
             Told::Heard { from, piece } => {
-                let heard = self.chat.hear(&from, piece);
-                self.show(heard, now, &mut answer);
+                let origin = origin(&self.meeting, &from, now);
+                let heard = self.chat.hear(origin, piece);
+                self.show(heard, &mut answer);
             }
             Told::Hold => self.meet(Event::Hold(By::Box), now, &mut answer),
             Told::Joined {
@@ -144,6 +145,7 @@ impl Core {
                 metadata,
             } => {
                 self.end_all();
+                self.chat.join(&me);
                 let others = others.into_iter().map(Into::into).collect();
                 let joined = Event::Joined {
                     me,
@@ -177,8 +179,9 @@ impl Core {
                 key_index,
                 value,
             } => {
-                let heard = self.chat.hear_sealed(&from, (&iv, key_index, &value));
-                self.show(heard, now, &mut answer);
+                let origin = origin(&self.meeting, &from, now);
+                let heard = self.chat.hear_sealed(origin, (&iv, key_index, &value));
+                self.show(heard, &mut answer);
             }
             Told::Sends { pipe, sid, source } => {
                 self.outgoing.begin(pipe, sid, source);
@@ -195,9 +198,10 @@ impl Core {
             Told::Tick => {
                 self.count(now, &mut answer);
                 self.meet(Event::Tick, now, &mut answer);
+                answer.todo.extend(self.chat.due(now));
             }
             Told::Trailer { bytes } => self.incoming.set_trailer(bytes),
-            Told::Write { line, sealed } => match self.chat.write(&line, sealed) {
+            Told::Write { line, sealed } => match self.chat.write(&line, sealed, now) {
                 Ok(todo) => answer.todo.extend(todo),
                 Err(error) => answer.refused = Some(error.to_string()),
             },
@@ -308,20 +312,40 @@ impl Core {
         self.chat.restart();
     }
 
-    /// Has the page show what came of something that was written.
-    fn show(&self, heard: Option<Heard>, now: Duration, answer: &mut Answer) {
+    /// Has the page do and show what came of something that was written.
+    fn show(&mut self, heard: Option<Heard>, answer: &mut Answer) {
         let Some(heard) = heard else { return };
         let (from, text, how) = match heard {
             Heard::Line(line) => (line.from, line.text, how(line.sealed)),
             Heard::Refused { from, why } => (from, not_shown(why).to_owned(), "refused"),
+            Heard::Asked(say) => return answer.todo.extend(self.chat.say(&say)),
+            Heard::Told { by, lines } => {
+                let by_name = self.meeting.called(&by);
+                answer.todo.extend(lines.into_iter().map(|told| {
+                    Todo::Line(Line {
+                        // Who tells of its own lines knows no better name of itself than we do.
+                        called: match told.line.from == by {
+                            true => by_name.to_owned(),
+                            false => told.called,
+                        },
+                        from: Some(told.line.from),
+                        text: told.line.text,
+                        how: how(told.line.sealed),
+                        told: Some(ToldBy {
+                            by: by_name.to_owned(),
+                            ago: told.ago,
+                        }),
+                    })
+                }));
+                return;
+            }
         };
-        let people = self.meeting.verdict(&BoxState::default(), now).people;
-        let known = people.into_iter().find(|other| other.identity == from);
         answer.todo.push(Todo::Line(Line {
-            called: known.map_or_else(|| from.clone(), |other| other.called),
+            called: self.meeting.called(&from).to_owned(),
             from: Some(from),
             text,
             how,
+            told: None,
         }));
     }
 
@@ -338,6 +362,7 @@ impl Core {
                 let words = words.expose().as_bytes();
                 let secret = Secret::from_passphrase(words, self.room.as_str());
                 self.has_secret = true;
+                self.chat.forget();
                 let (secret, from) = (Some(secret), KeyModel::User);
                 self.meet(Event::Secret { secret, from }, now, answer);
             }
@@ -352,5 +377,13 @@ impl Core {
             (Needs::Nothing | Needs::Service, _, true) => Some("link"),
             _ => None,
         }
+    }
+}
+
+fn origin<'a>(meeting: &'a Meeting, identity: &'a str, now: Duration) -> Origin<'a> {
+    Origin {
+        identity,
+        called: meeting.called(identity),
+        now,
     }
 }

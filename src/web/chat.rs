@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is written at this page and to it, by the rules of the meeting.
 
+use std::time::Duration;
+
 use roomseal_e2ee::data::DataSealer;
 use roomseal_e2ee::{FrameKey, Fresh, KeyIndex, PREFIX_LEN, Verdict};
-use roomseal_meeting::chat::{self, Heard, LONGEST_LINE, NotSent, Piece};
+use roomseal_meeting::chat::{self, Heard, LONGEST_LINE, NotSent, Origin, Piece, Say};
 use roomseal_meeting::{Rules, Sending};
 
 use crate::answer::{Line, Todo};
@@ -27,6 +29,8 @@ pub(crate) enum NotWritten {
 pub(crate) struct Chat {
     rules: chat::Chat,
     fresh: Fresh,
+    /// The own identity in the room.
+    me: String,
 }
 
 impl Chat {
@@ -34,7 +38,19 @@ impl Chat {
         Self {
             rules: chat::Chat::new(sealer),
             fresh,
+            me: String::new(),
         }
+    }
+
+    /// In the room from zero, by this identity.
+    pub(crate) fn join(&mut self, me: &str) {
+        self.restart();
+        me.clone_into(&mut self.me);
+    }
+
+    /// What is kept of earlier lines is not for those who have another secret.
+    pub(crate) fn forget(&mut self) {
+        self.rules.forget();
     }
 
     /// In the room from zero, or out of it.
@@ -67,16 +83,25 @@ impl Chat {
         }
     }
 
-    pub(crate) fn hear(&mut self, from: &str, piece: Piece) -> Option<Heard> {
+    pub(crate) fn hear(&mut self, from: Origin<'_>, piece: Piece) -> Option<Heard> {
         self.rules.hear(from, piece)
     }
 
-    pub(crate) fn hear_sealed(&mut self, from: &str, packet: (&[u8], u32, &[u8])) -> Option<Heard> {
+    pub(crate) fn hear_sealed(
+        &mut self,
+        from: Origin<'_>,
+        packet: (&[u8], u32, &[u8]),
+    ) -> Option<Heard> {
         self.rules.hear_sealed(from, packet, wire::piece)
     }
 
     /// What the page has to do for a line to reach everybody; `sealed` is what it told the person who wrote it.
-    pub(crate) fn write(&mut self, text: &str, sealed: bool) -> Result<[Todo; 2], NotWritten> {
+    pub(crate) fn write(
+        &mut self,
+        text: &str,
+        sealed: bool,
+        now: Duration,
+    ) -> Result<[Todo; 2], NotWritten> {
         if text.len() > LONGEST_LINE {
             return Err(NotSent::TooLong.into());
         }
@@ -85,18 +110,56 @@ impl Chat {
             return Err(NotWritten::NoLongerSealed);
         }
         let id = self.fresh.draw::<16>().map(|byte| format!("{byte:02x}"));
+        let id = id.concat();
         let mut packets = Vec::new();
-        for content in wire::line(&id.concat(), text) {
+        for content in wire::line(&id, text) {
             let sealed = self.rules.leave(&content.to_sealable())?;
-            packets.push(content.packet(sealed));
+            packets.push(content.packet(None, sealed));
         }
+        let me = Origin {
+            identity: &self.me,
+            called: &self.me,
+            now,
+        };
+        self.rules.wrote(me, &id, text);
         let line = Line {
             from: None,
             called: String::new(),
             text: text.to_owned(),
             how: how(!clear),
+            told: None,
         };
-        Ok([Todo::Send { packets, clear }, Todo::Line(line)])
+        let unasked = false;
+        let send = Todo::Send {
+            packets,
+            clear,
+            unasked,
+        };
+        Ok([send, Todo::Line(line)])
+    }
+
+    /// What has to be asked now about earlier lines, of a member that may know them.
+    pub(crate) fn due(&mut self, now: Duration) -> Option<Todo> {
+        let fresh = &mut self.fresh;
+        let ask = self.rules.due(now, || Some(fresh.draw()))?;
+        self.say(&ask)
+    }
+
+    /// What the page has to do for this to reach the one that it is for; `None`: it may not leave.
+    pub(crate) fn say(&mut self, say: &Say) -> Option<Todo> {
+        let mut packets = Vec::new();
+        for content in wire::stream(chat::HISTORY, &say.id, &say.chunks) {
+            let sealed = self
+                .rules
+                .leave_as(&content.to_sealable(), say.sealed)
+                .ok()?;
+            packets.push(content.packet(Some(&say.to), sealed));
+        }
+        Some(Todo::Send {
+            packets,
+            clear: !say.sealed,
+            unasked: true,
+        })
     }
 }
 

@@ -31,7 +31,7 @@ mod view;
 mod wire;
 
 pub use crate::call::{Core, NotAMeeting, Start};
-pub use answer::{Answer, Line, Todo};
+pub use answer::{Answer, Line, Todo, ToldBy};
 pub use receiving::Received;
 pub use sending::Left;
 pub use told::{Told, Track, Who};

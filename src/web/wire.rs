@@ -5,8 +5,10 @@
 //! for are skipped or end the reading: what comes from others is never trusted to be well-formed.
 
 use roomseal_e2ee::data::EncryptedData;
-use roomseal_meeting::chat::{Piece, TOPIC};
+use roomseal_meeting::chat::{About, HISTORY, Piece, TOPIC};
 
+/// `DataPacket.destination_identities`.
+const DESTINATION: u32 = 5;
 /// `EncryptedPacketPayload.chat_message`.
 const SEALED_LINE: u32 = 3;
 /// `EncryptedPacketPayload.stream_header`; chunk and trailer follow, here and in `DataPacket`.
@@ -27,22 +29,38 @@ pub(crate) struct Content {
 }
 
 /// The pieces of a line, in order.
-pub(crate) fn line(id: &str, text: &str) -> [Content; 3] {
+pub(crate) fn line(id: &str, text: &str) -> Vec<Content> {
+    stream(TOPIC, id, &[text.as_bytes().to_vec()])
+}
+
+/// The pieces of a text stream, in order.
+pub(crate) fn stream(topic: &str, id: &str, chunks: &[Vec<u8>]) -> Vec<Content> {
     let mut header = Vec::new();
     bytes(&mut header, 1, id.as_bytes());
-    bytes(&mut header, 3, TOPIC.as_bytes());
+    bytes(&mut header, 3, topic.as_bytes());
     bytes(&mut header, 4, b"text/plain");
-    number(&mut header, 5, text.len() as u64);
+    let length: usize = chunks.iter().map(Vec::len).sum();
+    number(&mut header, 5, length as u64);
     // An empty `TextHeader`: which of the two is there says what the stream is.
     bytes(&mut header, 9, &[]);
-    let mut chunk = Vec::new();
-    bytes(&mut chunk, 1, id.as_bytes());
-    bytes(&mut chunk, 3, text.as_bytes());
+    let chunks = chunks.iter().zip(0..).map(|(text, index)| {
+        let mut chunk = Vec::new();
+        bytes(&mut chunk, 1, id.as_bytes());
+        if index > 0 {
+            number(&mut chunk, 2, index);
+        }
+        bytes(&mut chunk, 3, text);
+        (1, chunk)
+    });
     let mut trailer = Vec::new();
     bytes(&mut trailer, 1, id.as_bytes());
-    let [header, chunk, trailer] =
-        [(0, header), (1, chunk), (2, trailer)].map(|(kind, message)| Content { kind, message });
-    [header, chunk, trailer]
+    let messages = [(0, header)]
+        .into_iter()
+        .chain(chunks)
+        .chain([(2, trailer)]);
+    messages
+        .map(|(kind, message)| Content { kind, message })
+        .collect()
 }
 
 impl Content {
@@ -53,10 +71,13 @@ impl Content {
         payload
     }
 
-    /// The packet for everybody that carries it, as the bytes of a `DataPacket`. Without a sequence nobody sends it again
-    /// later.
-    pub(crate) fn packet(&self, sealed: Option<EncryptedData>) -> Vec<u8> {
+    /// The packet that carries it to one or to everybody, as the bytes of a `DataPacket`. Without a sequence nobody sends
+    /// it again later.
+    pub(crate) fn packet(&self, to: Option<&str>, sealed: Option<EncryptedData>) -> Vec<u8> {
         let mut packet = Vec::new();
+        if let Some(to) = to {
+            bytes(&mut packet, DESTINATION, to.as_bytes());
+        }
         match sealed {
             None => bytes(&mut packet, CLEAR_BEGIN + self.kind, &self.message),
             Some(data) => {
@@ -78,11 +99,17 @@ pub(crate) fn piece(payload: &[u8]) -> Option<Piece> {
         return None;
     };
     match field {
-        SEALED_LINE => text(last(message, 4)?).map(|text| Piece::Line { text }),
+        SEALED_LINE => Some(Piece::Line {
+            id: text(last(message, 1).unwrap_or_default())?,
+            text: text(last(message, 4)?)?,
+        }),
         SEALED_BEGIN => {
-            let for_us = last(message, 3)? == TOPIC.as_bytes() && last(message, 9).is_some();
-            for_us.then_some(Piece::Begin {
+            let topics = [(TOPIC, About::Line), (HISTORY, About::History)];
+            let topic = last(message, 3)?;
+            let (_, about) = topics.into_iter().find(|(of, _)| of.as_bytes() == topic)?;
+            last(message, 9).is_some().then_some(Piece::Begin {
                 id: text(last(message, 1)?)?,
+                about,
                 text: last(message, 11).unwrap_or_default().to_vec(),
             })
         }
@@ -202,6 +229,7 @@ mod tests {
         let expected = [
             Piece::Begin {
                 id: "7f".into(),
+                about: About::Line,
                 text: Vec::new(),
             },
             Piece::Part {
@@ -219,19 +247,21 @@ mod tests {
 
     #[test]
     fn it_is_the_protobuf_of_livekit_byte_by_byte() {
-        let [header, chunk, trailer] = line("a", "hi");
+        let [header, chunk, trailer] = &line("a", "hi")[..] else {
+            panic!("more than a header, a chunk and a trailer");
+        };
         assert_eq!(
-            header.packet(None),
+            header.packet(None, None),
             *b"\x6a\x1c\x0a\x01a\x1a\x07lk.chat\x22\x0atext/plain\x28\x02\x4a\x00"
         );
-        assert_eq!(chunk.packet(None), *b"\x72\x07\x0a\x01a\x1a\x02hi");
+        assert_eq!(chunk.packet(None, None), *b"\x72\x07\x0a\x01a\x1a\x02hi");
         assert_eq!(trailer.to_sealable(), *b"\x4a\x03\x0a\x01a");
         let data = EncryptedData {
             iv: [9; 12],
             key_index: roomseal_e2ee::KeyIndex::of_epoch(5),
             value: vec![1, 2, 3],
         };
-        let sealed = trailer.packet(Some(data));
+        let sealed = trailer.packet(None, Some(data));
         assert_eq!(
             sealed,
             *b"\x92\x01\x17\x08\x01\x12\x0c\x09\x09\x09\x09\x09\x09\x09\x09\x09\x09\x09\x09\x18\x05\x22\x03\x01\x02\x03"
@@ -239,9 +269,27 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_of_several_chunks_names_whom_it_is_for_and_what_it_is_about() {
+        let chunks = [b"one".to_vec(), b"two".to_vec()];
+        let contents = stream(HISTORY, "7f", &chunks);
+        assert_eq!(
+            contents[2].packet(Some("ann"), None),
+            *b"\x2a\x03ann\x72\x0b\x0a\x027f\x10\x01\x1a\x03two"
+        );
+        let pieces: Vec<_> = contents.iter().map(|it| piece(&it.to_sealable())).collect();
+        let Some(Piece::Begin { about, .. }) = &pieces[0] else {
+            panic!("{pieces:?}");
+        };
+        assert_eq!(*about, About::History);
+        let Some(Piece::Part { index: 1, text, .. }) = &pieces[2] else {
+            panic!("{pieces:?}");
+        };
+        assert_eq!(text, b"two");
+    }
+
+    #[test]
     fn what_is_cut_off_or_something_else_is_no_piece_and_no_panic() {
-        let [header, ..] = line("id", "text");
-        let whole = header.to_sealable();
+        let whole = line("id", "text")[0].to_sealable();
         for length in 0..whole.len() {
             assert_eq!(piece(&whole[..length]), None, "{length}");
         }

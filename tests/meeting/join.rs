@@ -279,6 +279,32 @@ fn meets_a_box(server: &Server, page_of: impl Fn(&str) -> String) {
     }
     browser.picture("join-sealed-desktop");
 
+    // Loaded anew the page knows nothing, and a member tells it: its own lines too, and those from before the press.
+    browser.open(&page_of(&link), Window::Desktop, "light");
+    browser.see("#room", "door", SOON);
+    browser.tab_to("name");
+    browser.write("Petra");
+    browser.key("Enter");
+    shows(&mut browser, "sealed");
+    for (how, line) in [
+        ("clear", "<b>from the page</b>, clear"),
+        ("clear", "from the box, clear"),
+        ("sealed", "<b>from the page</b>, sealed"),
+        ("sealed", "from the box, sealed"),
+    ] {
+        let told = format!("#chat [data-told=true][data-how={how}]");
+        browser.see(&told, "told by box", SOON);
+        let texts = browser.run(&format!(
+            "[...document.querySelectorAll('{told}')].map((it) => it.lastChild.textContent).join()"
+        ));
+        assert!(texts.as_str().unwrap().contains(line), "{line}: {texts}");
+    }
+    assert_eq!(
+        browser.run("document.querySelectorAll('#chat li').length"),
+        4
+    );
+    browser.picture("join-told-desktop");
+
     let held = button.hold();
     wait_for_shield(&host, held, "open");
     shows(&mut browser, "open");

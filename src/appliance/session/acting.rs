@@ -10,7 +10,7 @@ use roomseal_media::call::Command;
 use roomseal_media::capture::TrackStats;
 use roomseal_media::transport::MediaKind;
 use roomseal_meeting::call::{Event, OwnTrack, Sent};
-use roomseal_meeting::chat::Heard;
+use roomseal_meeting::chat::{Heard, Origin, Say};
 use roomseal_meeting::{Action, Announcement, Bytes, Denied, Source};
 use roomseal_policy::{E2ee, Policy};
 use roomseal_service::livekit::{Admin, Error};
@@ -80,6 +80,9 @@ impl Talk {
 impl Session<'_> {
     /// Lets the meeting decide about `event`, and does what it says.
     pub(super) fn meeting(&mut self, event: Event) {
+        if matches!(event, Event::Secret { .. }) {
+            self.talk.messages.forget();
+        }
         let actions = self.room.handle(event, self.now());
         self.act(actions);
     }
@@ -128,11 +131,20 @@ impl Session<'_> {
 
     /// A message came on a data channel.
     pub(super) fn heard(&mut self, bytes: &[u8]) {
-        match self.talk.messages.receive(bytes) {
+        let now = self.now();
+        let room = &self.room;
+        let called = |identity: &str| room.called(identity);
+        match self.talk.messages.receive(bytes, called, now) {
             Some(Received::Said { from, text }) => self.meeting(Event::Said { from, text }),
             Some(Received::Chat(Heard::Line(line))) => {
                 self.status
                     .wrote(&line.from, &line.text, line.sealed, false);
+            }
+            Some(Received::Chat(Heard::Asked(say))) => self.tell(&say),
+            Some(Received::Chat(Heard::Told { by, lines })) => {
+                for told in lines {
+                    self.status.wrote_before(&by, &told);
+                }
             }
             Some(Received::Chat(Heard::Refused { from, why }))
                 if self.talk.unread.refused(self.now()) =>
@@ -140,6 +152,32 @@ impl Session<'_> {
                 tracing::warn!(%from, %why, "a message is not shown");
             }
             Some(Received::Chat(Heard::Refused { .. })) | None => {}
+        }
+    }
+
+    /// Asks a member for what was written before this box came, when that is due.
+    pub(super) fn catch_up(&mut self) {
+        if self.talk.open
+            && let Some(say) = self.talk.messages.due(self.now())
+        {
+            self.tell(&say);
+        }
+    }
+
+    /// Says something about earlier lines; who does not get it asks again, or another member.
+    fn tell(&mut self, say: &Say) {
+        match self.talk.messages.tell(say) {
+            Ok(packets) => self.leave(packets),
+            Err(error) => tracing::debug!(%error, "earlier lines are not told"),
+        }
+    }
+
+    fn leave(&self, packets: Vec<Vec<u8>>) {
+        for bytes in packets {
+            self.call.command(Command::Data {
+                reliable: true,
+                bytes,
+            });
         }
     }
 
@@ -282,14 +320,14 @@ impl Session<'_> {
         if getrandom::fill(&mut id).is_err() {
             return Reply::NotNow("the system gives no random bytes: restart the box".into());
         }
-        match self.talk.messages.chat(&hex::encode(id), line) {
+        let me = Origin {
+            identity: &self.setup.identity,
+            called: &self.setup.identity,
+            now: self.now(),
+        };
+        match self.talk.messages.chat(me, &hex::encode(id), line) {
             Ok(packets) => {
-                for bytes in packets {
-                    self.call.command(Command::Data {
-                        reliable: true,
-                        bytes,
-                    });
-                }
+                self.leave(packets);
                 let sealed = self.talk.messages.seals();
                 self.status.wrote(&self.setup.identity, line, sealed, true);
                 Reply::Done("sent".into())

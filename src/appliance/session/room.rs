@@ -97,6 +97,14 @@ impl Room {
         }
     }
 
+    /// What a participant is called; in a foreign room, where nothing is told to others, its identity.
+    pub(super) fn called(&self, identity: &str) -> String {
+        match self {
+            Self::Foreign(_) => identity.to_owned(),
+            Self::Roomseal(meeting) => meeting.called(identity).to_owned(),
+        }
+    }
+
     /// Who holds the keys, in words.
     pub(super) fn key_model(&self) -> &'static str {
         match self {

@@ -52,11 +52,28 @@ pub struct ChatLine {
     pub sealed: bool,
     /// This box wrote it.
     pub own: bool,
+    /// A member says that it was written before this box came: nothing of it is proven but who says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<ToldBy>,
 }
 
-/// Puts `line` behind the others and drops as many of the oldest as it takes.
+/// Whose word an earlier line is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ToldBy {
+    /// The identity of the member that told of it.
+    pub by: String,
+    /// What that member calls its author; untrusted.
+    pub called: String,
+}
+
+/// Puts `line` behind the others, or one that somebody tells of where its time is, and drops as many of the oldest as it takes.
 pub(super) fn keep(lines: &mut Vec<ChatLine>, line: ChatLine) {
-    lines.push(line);
+    let place = match line.told {
+        Some(_) => lines.partition_point(|other| other.at <= line.at),
+        None => lines.len(),
+    };
+    lines.insert(place, line);
     let mut bytes = 0;
     let kept = lines
         .iter()

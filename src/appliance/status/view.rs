@@ -204,8 +204,12 @@ pub fn table(status: &Status) -> String {
         let mark = if line.sealed { "sealed" } else { "NOT SEALED" };
         let _ = writeln!(
             text,
-            "  {} ({mark}): {}",
+            "  {} ({mark}{}): {}",
             short(&line.from, 20),
+            line.told.as_ref().map_or_else(String::new, |told| format!(
+                ", told by {}",
+                short(&told.by, 20)
+            )),
             short(&line.text, 64)
         );
     }

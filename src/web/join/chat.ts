@@ -11,6 +11,8 @@ const MOST_REFUSED = 10;
 
 /** How a line left or came, with a sign beside the colour. */
 const HOW = { sealed: '✓ sealed', clear: '! not sealed', refused: '' };
+/** The same of a line that somebody only tells of. */
+const CAME = { sealed: 'said to be sealed', clear: '! not sealed', refused: '' };
 const NOTES = {
   sealed: 'What you write leaves sealed.',
   clear: 'What you write is not sealed: the service can read it.',
@@ -42,7 +44,7 @@ export class Chat {
   }
 
   /** Shows a line. */
-  add({ from, called, text, how }: Line) {
+  add({ from, called, text, how, told }: Line) {
     // Whoever reads further up is left there.
     const atEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 40;
     const item = document.createElement('li');
@@ -54,10 +56,16 @@ export class Chat {
     } else {
       const by = document.createElement('p');
       by.className = 'by';
-      by.append(part('strong', from === null ? 'You' : called), ' ', part('span', HOW[how]));
+      by.append(part('strong', from === null ? 'You' : called), ' ', part('span', (told === null ? HOW : CAME)[how]));
+      if (told !== null) by.append(' ', part('em', `told by ${told.by}`));
       item.append(by, part('p', text));
       item.dataset.own = String(from === null);
-      this.#log.append(item);
+      item.dataset.told = String(told !== null);
+      const at = Date.now() - (told?.ago ?? 0) * 1000;
+      item.dataset.at = String(at);
+      // What was written before stands before what was.
+      const later = [...this.#log.querySelectorAll<HTMLElement>('li[data-at]')].find((it) => Number(it.dataset.at) > at);
+      this.#log.insertBefore(item, later ?? null);
       // What was not sent stays, to be sent again.
       if (from === null && this.#line.value === text) this.#line.value = '';
     }

@@ -85,7 +85,10 @@ function act(todo: Todo) {
       break;
     case 'send':
       sealing.channel.send(todo.packets.map((it) => Uint8Array.from(it)), () => !todo.clear || writesClear())
-        .catch((error) => trouble(`the last line was not sent: ${error.message}`));
+        .catch((error) => {
+          // Who misses earlier lines asks again, or somebody else.
+          if (!todo.unasked) trouble(`the last line was not sent: ${error.message}`);
+        });
       break;
     case 'write-metadata':
       tellService(todo.text);

@@ -14,7 +14,7 @@ interface DataPacket {
   participantIdentity: string;
   value:
     | { case: 'user'; value: { topic?: string; payload: Uint8Array } }
-    | { case: 'chatMessage'; value: { message: string } }
+    | { case: 'chatMessage'; value: { id: string; message: string } }
     | {
       case: 'streamHeader';
       value: { streamId: string; topic: string; contentHeader: { case?: string }; inlineContent?: Uint8Array };
@@ -24,8 +24,8 @@ interface DataPacket {
     | { case: undefined };
 }
 
-/** The topic of LiveKit's chat. */
-const CHAT = 'lk.chat';
+/** The topics that are read: LiveKit's chat, and what members tell of it to those who come late. */
+const TOPICS = new Map([['lk.chat', 'line'], ['roomseal.history', 'history']] as const);
 
 /** More bytes in one packet are no chat; the core need not look at them. */
 const LARGEST = 32 * 1024;
@@ -64,11 +64,12 @@ function track(publication: TrackPublication): Track {
 function piece(packet: DataPacket['value']): Piece | undefined {
   switch (packet.case) {
     case 'chatMessage':
-      return { is: 'line', text: packet.value.message };
+      return { is: 'line', id: packet.value.id, text: packet.value.message };
     case 'streamHeader': {
       const { streamId: id, topic, contentHeader, inlineContent } = packet.value;
-      const ours = topic === CHAT && contentHeader.case === 'textHeader';
-      return ours ? { is: 'begin', id, text: [...(inlineContent ?? [])] } : undefined;
+      const about = TOPICS.get(topic as 'lk.chat');
+      if (about === undefined || contentHeader.case !== 'textHeader') return undefined;
+      return { is: 'begin', id, about, text: [...(inlineContent ?? [])] };
     }
     case 'streamChunk': {
       const { streamId: id, chunkIndex, content } = packet.value;

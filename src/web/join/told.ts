@@ -24,9 +24,9 @@ export interface Who {
 
 /** A part of what somebody writes. */
 export type Piece =
-  | { is: 'begin'; id: string; text: number[] }
+  | { is: 'begin'; id: string; about: 'line' | 'history'; text: number[] }
   | { is: 'end'; id: string; whole: boolean }
-  | { is: 'line'; text: string }
+  | { is: 'line'; id: string; text: string }
   | { is: 'part'; id: string; index: number; text: number[] };
 
 /** What happened. */
@@ -53,6 +53,8 @@ export interface Line {
   called: string;
   text: string;
   how: 'sealed' | 'clear' | 'refused';
+  /** Only that member's word: it was written before. */
+  told: { by: string; ago: number } | null;
 }
 
 /** What is to be done by the page. */
@@ -63,7 +65,7 @@ export type Todo =
   | { do: 'play' | 'stop'; sid: string }
   | { do: 'remove'; identity: string }
   | { do: 'say'; to: string[]; text: string }
-  | { do: 'send'; packets: number[][]; clear: boolean }
+  | { do: 'send'; packets: number[][]; clear: boolean; unasked: boolean }
   | { do: 'write-metadata'; text: string };
 
 /** What the core answers. */

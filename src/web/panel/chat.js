@@ -33,10 +33,14 @@ export function drawChat(state) {
     const lines = state.chat.map((each) => {
       const item = element('li', '', each.own ? 'said own' : 'said');
       const who = state.participants.find(({ identity }) => identity === each.from);
+      const teller = state.participants.find(({ identity }) => identity === each.told?.by);
       const head = element('p', '', 'by');
       head.append(
-        element('strong', each.own ? 'This box' : who ? called(who) : each.from),
-        element('span', each.sealed ? '✓ sealed' : '! not sealed', each.sealed ? 'good' : 'bad'),
+        element('strong', each.own ? 'This box' : who ? called(who) : each.told?.called || each.from),
+        each.told && each.sealed
+          ? element('span', 'said to be sealed', 'quiet')
+          : element('span', each.sealed ? '✓ sealed' : '! not sealed', each.sealed ? 'good' : 'bad'),
+        ...(each.told ? [element('em', `told by ${teller ? called(teller) : each.told.by}`)] : []),
         clock(each.at),
       );
       item.append(head, element('p', each.text, 'words'));

@@ -9,7 +9,8 @@
  * @typedef {{state: string, text: string, reasons: string[]}} Shield
  * @typedef {{hue: string, shape: string}} Lamp
  * @typedef {{on: boolean | null, ours: boolean, 'for-all': boolean}} Encryption
- * @typedef {{at: number, from: string, text: string, sealed: boolean, own: boolean}} ChatLine
+ * @typedef {{at: number, from: string, text: string, sealed: boolean, own: boolean,
+ *   told?: {by: string, called: string}}} ChatLine
  * @typedef {{
  *   'place': 'box' | 'network', 'sign-in': 'no' | 'offered' | 'takes-code' | 'done' | null,
  *   'name': string, 'version': string, 'room': string, 'service': string, 'identity': string, 'insecure-lan': boolean,

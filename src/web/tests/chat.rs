@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What people write to each other from page to page, and what a service makes of it.
 
-use roomseal_meeting::chat::Piece;
+use roomseal_meeting::chat::{About, Piece};
 use roomseal_policy::E2ee;
 use roomseal_web::Told;
 
@@ -39,10 +39,41 @@ fn fields(mut message: &[u8]) -> (Of<Vec<u8>>, Of<u64>) {
     (bytes, numbers)
 }
 
+/// What the one that a packet names is told of it; `None` where it is for everybody.
+pub(crate) fn delivered(from: &str, packet: &[u8]) -> Option<Told> {
+    let (outer, _) = fields(packet);
+    let [(5, _), (field, inner)] = &outer[..] else {
+        return None;
+    };
+    if *field == 18 {
+        return Some(sealed(from, packet));
+    }
+    let (bytes, numbers) = fields(inner);
+    let of = |wanted| bytes.iter().find(|(field, _)| *field == wanted).unwrap();
+    let id = String::from_utf8(of(1).1.clone()).unwrap();
+    let piece = match field {
+        13 => Piece::Begin {
+            id,
+            about: About::History,
+            text: Vec::new(),
+        },
+        14 => Piece::Part {
+            id,
+            index: numbers.first().map_or(0, |(_, index)| *index),
+            text: of(3).1.clone(),
+        },
+        _ => Piece::End { id, whole: true },
+    };
+    Some(Told::Heard {
+        from: from.into(),
+        piece,
+    })
+}
+
 /// What a page tells of a sealed packet that came.
 fn sealed(from: &str, packet: &[u8]) -> Told {
     let (outer, _) = fields(packet);
-    let [(18, inner)] = &outer[..] else {
+    let Some((18, inner)) = outer.last() else {
         panic!("not an encrypted packet: {outer:?}");
     };
     let (bytes, numbers) = fields(inner);
@@ -65,7 +96,10 @@ fn write(line: &str, sealed: bool) -> Told {
 fn clear(text: &str) -> Told {
     Told::Heard {
         from: "host".into(),
-        piece: Piece::Line { text: text.into() },
+        piece: Piece::Line {
+            id: text.into(),
+            text: text.into(),
+        },
     }
 }
 
@@ -150,4 +184,53 @@ fn a_line_that_was_written_to_leave_sealed_never_leaves_clear() {
     let long = "x".repeat(17_000);
     let refused = world.tell(0, write(&long, true));
     assert!(refused.unwrap().contains("at most"));
+}
+
+#[test]
+fn a_page_that_is_loaded_anew_is_told_the_earlier_lines_by_name_of_who_tells() {
+    let mut world = World::new(E2ee::On);
+    world.steps(8);
+    world.tell(0, write("shall we begin?", true));
+    world.tell(1, write("yes", true));
+    for (at, from, to) in [(0, "host", 1), (1, "guest", 0)] {
+        for (packet, _) in std::mem::take(&mut world.sides[at].sent) {
+            world.tell(to, sealed(from, &packet));
+        }
+    }
+    world.reload(3);
+    world.steps(20);
+    assert_eq!(
+        shown(&world, 1),
+        [("shall we begin?", "sealed"), ("yes", "sealed")]
+    );
+    for line in &world.sides[1].lines {
+        let told = line.told.as_ref().unwrap();
+        assert_eq!(told.by, "host");
+        assert!(told.ago <= 8, "{told:?}");
+    }
+    assert_eq!(world.sides[0].lines.len(), 2, "{:?}", world.sides[0].lines);
+    world.steps(60);
+    assert_eq!(world.sides[1].lines.len(), 2, "told again");
+}
+
+#[test]
+fn what_was_sealed_is_not_told_in_a_clear_stretch() {
+    let mut world = World::new(E2ee::On);
+    world.steps(8);
+    world.tell(0, write("for us alone", true));
+    world.tell(0, Told::Press);
+    world.tell(0, Told::Hold);
+    world.steps(40);
+    assert_eq!(world.view(0).writes, Some("clear"));
+    world.tell(0, write("good morning", false));
+    world.reload(3);
+    world.steps(40);
+    assert_eq!(shown(&world, 1), [("good morning", "clear")]);
+    // With encryption on again all may be told, and is asked for.
+    world.tell(0, Told::Press);
+    world.steps(40);
+    assert_eq!(
+        shown(&world, 1),
+        [("good morning", "clear"), ("for us alone", "sealed")]
+    );
 }

@@ -127,6 +127,29 @@ impl World {
         world
     }
 
+    /// The guest's page is loaded anew: it comes under the same name, and knows nothing.
+    pub(crate) fn reload(&mut self, seed: u8) {
+        let (_, guest) = links(E2ee::On);
+        self.sides[1] = Side::new("guest", &guest, seed);
+        let who = |name: &str, present| Who {
+            identity: name.into(),
+            name: String::new(),
+            kind: Kind::Person,
+            present,
+            tracks: Vec::new(),
+        };
+        for present in [false, true] {
+            let who = vec![who("guest", present)];
+            self.tell(0, Told::Participants { who });
+        }
+        let joined = Told::Joined {
+            me: "guest".into(),
+            others: vec![who("host", true)],
+            metadata: String::new(),
+        };
+        self.tell(1, joined);
+    }
+
     /// Tells one side something; gives why that had no effect.
     pub(crate) fn tell(&mut self, at: usize, told: Told) -> Option<String> {
         let mut waiting = vec![(at, told)];
@@ -141,9 +164,13 @@ impl World {
                         waiting.insert(0, (1 - at, Told::Said { from, text }));
                     }
                     Todo::Announce { text, .. } => self.sides[at].announced.push(text),
-                    Todo::Send { packets, clear } => {
-                        let sent = packets.into_iter().map(|packet| (packet, clear));
-                        self.sides[at].sent.extend(sent);
+                    Todo::Send { packets, clear, .. } => {
+                        for packet in packets {
+                            match crate::chat::delivered(self.sides[at].name, &packet) {
+                                Some(told) => waiting.insert(0, (1 - at, told)),
+                                None => self.sides[at].sent.push((packet, clear)),
+                            }
+                        }
                     }
                     Todo::Line(line) => self.sides[at].lines.push(line),
                     Todo::Deed { certificate, deed } => {
