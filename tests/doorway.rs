@@ -26,11 +26,14 @@ struct Behind {
 impl Doorway {
     /// Lets one person, called `identity`, into `room` of `server`.
     pub fn to(server: &Server, identity: &str, room: &str) -> Self {
+        Self::with_token(&server.url(), &server.token(identity, room))
+    }
+
+    /// Lets one person in by `token`, at the service that is reached at `url`.
+    pub fn with_token(url: &str, token: &str) -> Self {
         let listener =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
         let address = listener.local_addr().expect("it is bound");
-        let url = server.url();
-        let token = server.token(identity, room);
         let behind = Arc::new(Behind {
             files: places::provided("web"),
             // What the page needs and no more. WebAssembly has a word of its own; scripts and styles in the page have none.

@@ -21,6 +21,10 @@ const API_KEY: &str = "roomsealtests";
 /// Made up, and good for nothing but a server that lives as long as one test.
 const API_SECRET: &str = "not-a-secret-only-for-tests-0123456789abcdef";
 
+/// The variable that names the service which meetings of this run are held on: `livekit-server` (also when it is not
+/// set), or `hub`. What a test of the hub itself starts is always the hub.
+pub const ON: &str = "ROOMSEAL_TESTS_ON";
+
 /// A running server; dropping it kills it.
 #[derive(Debug)]
 pub struct Server {
@@ -40,6 +44,16 @@ pub struct Server {
 enum Kind {
     LiveKit,
     Hub,
+}
+
+impl Kind {
+    fn of_this_run() -> Self {
+        match std::env::var(ON).as_deref() {
+            Err(_) | Ok("livekit-server") => Self::LiveKit,
+            Ok("hub") => Self::Hub,
+            Ok(other) => panic!("{ON} is `livekit-server` or `hub`, not `{other}`"),
+        }
+    }
 }
 
 impl Server {
@@ -71,13 +85,20 @@ impl Server {
         server
     }
 
-    /// Starts one on free ports of 127.0.0.1.
+    /// Starts one on free ports of 127.0.0.1: `livekit-server`, or the hub where a run is about that ([`ON`]).
     pub fn on_loopback() -> Self {
+        if Kind::of_this_run() == Kind::Hub {
+            return Self::hub();
+        }
         Self::start(Ipv4Addr::LOCALHOST, None, "")
     }
 
-    /// Starts one inside a namespace, on the address that it has there.
+    /// Starts one inside a namespace, on the address that it has there: `livekit-server`, or the hub where a run is
+    /// about that ([`ON`]).
     pub fn inside(namespace: &Namespace) -> Self {
+        if Kind::of_this_run() == Kind::Hub {
+            return Self::hub_inside(namespace);
+        }
         Self::start(namespace.address(), Some(namespace.clone()), "")
     }
 
@@ -177,6 +198,11 @@ impl Server {
             line.contains("the hub listens").then_some(())
         });
         process
+    }
+
+    /// Whether it is the hub.
+    pub fn is_hub(&self) -> bool {
+        self.kind == Kind::Hub
     }
 
     /// Kills it as a crash would.

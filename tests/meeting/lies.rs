@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A service that lies to one member of a Roomseal meeting: the box shows it, names the person and says why, on its
-//! status, on the terminal and on its page, and neither sends clear nor plays what is not the person's.
+//! A service that lies to one member of a Roomseal meeting: a box shows it, names the person and says why, on its
+//! status, on the terminal and on its page, and so does the join page in a browser; neither sends clear nor plays what is
+//! not the person's. [`Server::on_loopback`] says which service it is.
 
+mod deceived;
 mod members;
 mod policies;
 mod service;
@@ -14,13 +16,14 @@ use std::time::{Duration, Instant};
 
 use livekit_token::VideoGrants;
 use roomseal_appliance::status::Status;
-use roomseal_tests::appliance::{Appliance, Start, track};
+use roomseal_tests::appliance::Appliance;
 use roomseal_tests::livekit::Server;
 use serde_json::Value;
 
+use self::deceived::{By, Deceived};
 use self::service::{Liar, Lies};
 use crate::SOON;
-use crate::roomseal::{ask, new_meeting, start, wait_for_shield};
+use crate::roomseal::{new_meeting, start, wait_for_shield};
 
 const MEDIA: [&str; 4] = ["--camera", "test", "--microphone", "test"];
 
@@ -67,14 +70,6 @@ impl Links {
             .with(MEDIA)
             .join(server, self.room)
     }
-
-    /// The member who is lied to.
-    fn alice(&self, liar: &Liar, server: &Server) -> Appliance {
-        let alice: Start<'_> = start("run", "alice", &self.guest)
-            .with(MEDIA)
-            .with(["--panel-page", "127.0.0.1:0"]);
-        alice.join_at(&liar.url(), &server.token("alice", self.room), self.room)
-    }
 }
 
 /// A meeting that is sealed: the host's box and bob, each verified by the other.
@@ -103,9 +98,9 @@ impl Sealed {
         }
     }
 
-    fn alice(&self, lies: Lies) -> (Liar, Appliance) {
+    fn alice(&self, by: By, lies: Lies) -> (Liar, Box<dyn Deceived>) {
         let liar = Liar::before(&self.server, lies);
-        let alice = self.links.alice(&liar, &self.server);
+        let alice = self.links.alice(by, &liar, &self.server);
         (liar, alice)
     }
 
@@ -117,29 +112,8 @@ impl Sealed {
     }
 }
 
-/// Waits until the box shows `state` for `reason`, in its status, on the terminal and on its page.
-fn wait_for_reason(of: &Appliance, state: &str, reason: &str) {
-    let has = |status: &Status| {
-        status.shield.state == state && status.shield.reasons.iter().any(|it| it == reason)
-    };
-    of.wait_for(reason, NAMED, |status| has(status).then_some(()));
-    let (done, table) = ask(of, &["status"]);
-    assert!(done, "{table}");
-    let page = page(of);
-    // What was true a moment ago may be over by now, in all three alike.
-    if has(&of.status()) {
-        assert!(table.contains(reason), "{table}");
-        assert_eq!(page["shield"]["state"], state, "{page:#}");
-        let reasons = page["shield"]["reasons"].as_array().unwrap();
-        assert!(
-            reasons.iter().any(|it| it.as_str() == Some(reason)),
-            "{page:#}"
-        );
-    }
-}
-
 /// What the page of a box is told to draw.
-fn page(of: &Appliance) -> Value {
+fn page_of_box(of: &Appliance) -> Value {
     let url = of.wait_for("page", SOON, |status| status.page.clone());
     let address = url
         .strip_prefix("http://")
@@ -156,16 +130,6 @@ fn page(of: &Appliance) -> Value {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     serde_json::from_str(body).unwrap()
-}
-
-/// At no time anything of this track was opened or called verified.
-fn never_played(by: &Appliance, of: &str, source: &str) {
-    for (_, status) in by.statuses() {
-        if let Some(track) = track(&status, of, source) {
-            assert_eq!(track.opened, 0, "{track:?}");
-            assert!(!["verified", "clear"].contains(&track.verification.as_str()));
-        }
-    }
 }
 
 /// At no time a frame left this box clear, and the shield never said that encryption is off.
@@ -187,16 +151,4 @@ fn never_clear_since(member: &Appliance, since: Instant) {
         assert!(clear(status) <= clear(first), "{:?}", status.local_tracks);
         assert_ne!(status.shield.state, "open", "{:?}", status.shield);
     }
-}
-
-fn sealed_frames(status: &Status) -> u64 {
-    status.local_tracks.iter().map(|track| track.sealed).sum()
-}
-
-/// Waits until the box has sealed `frames` more than it had.
-fn wait_for_sealed(of: &Appliance, frames: u64) {
-    let before = sealed_frames(&of.status());
-    of.wait_for("sealed frames", SOON, |status| {
-        (sealed_frames(status) >= before + frames).then_some(())
-    });
 }

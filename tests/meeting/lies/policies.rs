@@ -3,9 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use roomseal_appliance::status::Connection;
-#[cfg(feature = "full")]
-use roomseal_appliance::status::Status;
 use roomseal_policy::{
     Certificate, Chain, Check, Decision, E2ee, Host, HostKey, KeyModel, KeySeed, MeetingKey,
     PolicyNonce, read_metadata, write_metadata,
@@ -14,9 +11,12 @@ use roomseal_tests::bare::Bare;
 use roomseal_tests::livekit::Server;
 
 use super::service::{Liar, Lies};
-use super::{Links, never_clear_since, wait_for_sealed};
+use super::{By, Links, never_clear_since};
 #[cfg(feature = "full")]
-use super::{NAMED, never_clear, sealed_frames, wait_for_reason};
+use super::{
+    deceived::{Left, wait_for_reason},
+    never_clear,
+};
 use crate::roomseal::{ask, wait_for_shield};
 use crate::{SOON, one_at_a_time};
 
@@ -47,10 +47,9 @@ fn earlier_session(links: &Links) -> (String, String) {
     let began = Instant::now();
     let host = links.host(&server);
     let honest = Liar::before(&server, Lies::default());
-    let alice = links.alice(&honest, &server);
-    for member in [&host, &alice] {
-        wait_for_shield(member, began, "open");
-    }
+    let mut alice = links.alice(By::Box, &honest, &server);
+    wait_for_shield(&host, began, "open");
+    alice.wait_for_shield("open");
     let deadline = Instant::now() + SOON;
     loop {
         let told = honest.truth(|truth| (truth.metadata.clone(), truth.session.clone()));
@@ -67,6 +66,16 @@ fn earlier_session(links: &Links) -> (String, String) {
 
 #[test]
 fn policies_that_are_stripped_forged_or_of_another_session_take_nobody_out_of_the_seal() {
+    rewound(By::Box);
+}
+
+#[cfg(feature = "full")]
+#[test]
+fn policies_that_are_stripped_forged_or_of_another_session_take_no_page_out_of_the_seal() {
+    rewound(By::Page);
+}
+
+fn rewound(by: By) {
     let _turn = one_at_a_time();
     let links = Links::new("rewound", &["--announce-off"]);
     let (metadata, session) = earlier_session(&links);
@@ -85,18 +94,21 @@ fn policies_that_are_stripped_forged_or_of_another_session_take_nobody_out_of_th
             ..Lies::default()
         },
     );
-    let alice = links.alice(&liar, &server);
-    for member in [&host, &bob, &alice] {
+    let mut alice = links.alice(by, &liar, &server);
+    for member in [&host, &bob] {
         wait_for_shield(member, began, "open");
     }
+    alice.wait_for_shield("open");
     let before = liar.truth(|truth| truth.metadata.clone());
     let off = read_metadata(&before).expect("the host has written it");
     let pressed = Instant::now();
     let (done, said) = ask(&host, &["e2ee", "on"]);
     assert!(done, "{said}");
-    for member in [&host, &bob, &alice] {
+    for member in [&host, &bob] {
         wait_for_shield(member, pressed, "sealed");
     }
+    alice.wait_for_shield("sealed");
+    alice.forget();
     let sealed = Instant::now();
 
     // The earlier session again in the running meeting, and the epoch before, by somebody with a token and as metadata;
@@ -109,25 +121,21 @@ fn policies_that_are_stripped_forged_or_of_another_session_take_nobody_out_of_th
     for metadata in [&metadata, &before, &forged, "", "{\"roomseal\":7}"] {
         liar.lie(|lies| lies.metadata = Some(metadata.to_owned()));
         liar.repeat_room();
-        wait_for_sealed(&alice, 20);
+        alice.wait_for_sealed(20);
     }
 
     // And after a resume.
     liar.lie(|lies| lies.metadata = Some(before.clone()));
-    let cut = Instant::now();
     liar.connections().cut();
-    alice.wait_since(cut, "notice of the loss", SOON, |status| {
-        matches!(status.connection, Connection::Reconnecting { .. }).then_some(())
-    });
+    alice.wait_for_connection(false);
     liar.connections().mend();
-    let mended = Instant::now();
-    alice.wait_since(mended, "way back", SOON, |status| {
-        (status.connection == Connection::Joined).then_some(())
-    });
+    alice.wait_for_connection(true);
     liar.repeat_room();
     eve.say(&off);
-    wait_for_sealed(&alice, 100);
-    for member in [&alice, &host, &bob] {
+    alice.wait_for_sealed(100);
+    alice.wait_for_shield("sealed");
+    alice.never_clear();
+    for member in [&host, &bob] {
         wait_for_shield(member, Instant::now(), "sealed");
         never_clear_since(member, sealed);
     }
@@ -136,6 +144,13 @@ fn policies_that_are_stripped_forged_or_of_another_session_take_nobody_out_of_th
 #[cfg(feature = "full")]
 #[test]
 fn two_who_are_shown_nothing_but_an_earlier_session_wait_for_the_host() {
+    for by in [By::Box, By::Page] {
+        alone(by);
+    }
+}
+
+#[cfg(feature = "full")]
+fn alone(by: By) {
     let _turn = one_at_a_time();
     let links = Links::new("alone", &["--announce-off"]);
     let (metadata, session) = earlier_session(&links);
@@ -148,36 +163,38 @@ fn two_who_are_shown_nothing_but_an_earlier_session_wait_for_the_host() {
             ..Lies::default()
         },
     );
-    let alice = links.alice(&liar, &server);
+    let mut alice = links.alice(by, &liar, &server);
     let bob = links.bob(&server);
-    for member in [&alice, &bob] {
-        member.wait_until_joined();
-    }
+    bob.wait_until_joined();
     let eve = Bare::join(&server.url(), &server.token("eve", "alone"), Vec::new());
     eve.say(&read_metadata(&metadata).unwrap());
     liar.repeat_room();
-    for member in [&alice, &bob] {
-        member.wait_for("word that the host is waited for", SOON, |status| {
-            status
-                .shield
-                .reasons
-                .iter()
-                .any(|reason| reason == "waiting for the host")
-                .then_some(())
-        });
-    }
+    let waits = "waiting for the host";
+    alice.wait_for_reason("connecting", waits);
+    bob.wait_for("word that the host is waited for", SOON, |status| {
+        let mut reasons = status.shield.reasons.iter();
+        reasons.any(|reason| reason == waits).then_some(())
+    });
     // That nothing leaves is what is tested: nothing happens that could be waited for.
     std::thread::sleep(Duration::from_secs(6));
-    for member in [&alice, &bob] {
-        never_clear(member);
-        assert_eq!(sealed_frames(&member.status()), 0);
-        assert_eq!(member.status().shield.state, "connecting");
-    }
+    assert_eq!(alice.left(), Left::default());
+    alice.never_showed(&["open", "sealed", "sealing", "waiting"]);
+    never_clear(&bob);
+    let bobs = bob.status().local_tracks;
+    assert_eq!(bobs.iter().map(|track| track.sealed).sum::<u64>(), 0);
+    assert_eq!(bob.status().shield.state, "connecting");
 }
 
 #[cfg(feature = "full")]
 #[test]
 fn who_is_kept_from_an_on_stops_sending_clear_and_is_named_by_the_others() {
+    for by in [By::Box, By::Page] {
+        withheld(by);
+    }
+}
+
+#[cfg(feature = "full")]
+fn withheld(by: By) {
     let _turn = one_at_a_time();
     let links = Links::new("withheld", &["--announce-off"]);
     let server = Server::on_loopback();
@@ -185,10 +202,11 @@ fn who_is_kept_from_an_on_stops_sending_clear_and_is_named_by_the_others() {
     let host = links.host(&server);
     let bob = links.bob(&server);
     let liar = Liar::before(&server, Lies::default());
-    let alice = links.alice(&liar, &server);
-    for member in [&host, &bob, &alice] {
+    let mut alice = links.alice(by, &liar, &server);
+    for member in [&host, &bob] {
         wait_for_shield(member, began, "open");
     }
+    alice.wait_for_shield("open");
     // From here on she hears nobody, and is told the metadata of now.
     let metadata = liar.truth(|truth| truth.metadata.clone());
     liar.lie(|lies| lies.metadata = Some(metadata));
@@ -198,23 +216,17 @@ fn who_is_kept_from_an_on_stops_sending_clear_and_is_named_by_the_others() {
     let pressed = Instant::now();
     let (done, said) = ask(&host, &["e2ee", "on"]);
     assert!(done, "{said}");
+    alice.forget();
     wait_for_reason(&host, "unsealed-peer", "alice follows another policy");
-    alice.wait_since(pressed, "end of clear frames", NAMED, |status| {
-        let silent = status.sending.starts_with("nothing leaves: nobody else");
-        silent.then_some(())
-    });
+    alice.wait_for_sending("nothing leaves: nobody else");
     println!(
         "nothing leaves her any more {:.1} s after the press",
         pressed.elapsed().as_secs_f64()
     );
-    let clear = |status: &Status| -> u64 { status.local_tracks.iter().map(|t| t.clear).sum() };
-    let before = clear(&alice.status());
+    let before = alice.left().clear;
     assert!(before > 0, "the control: she did send clear");
     // That nothing more leaves is what is tested: nothing happens that could be waited for.
     std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(clear(&alice.status()), before);
-    for (at, status) in alice.statuses() {
-        let green = ["sealed", "sealing", "waiting", "sealed-by-service"];
-        assert!(at < pressed || !green.contains(&status.shield.state.as_str()));
-    }
+    assert_eq!(alice.left().clear, before);
+    alice.never_showed(&["sealed", "sealing", "waiting", "sealed-by-service"]);
 }

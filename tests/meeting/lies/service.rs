@@ -37,6 +37,15 @@ pub(crate) struct Truth {
     pub(crate) people: Vec<ParticipantInfo>,
 }
 
+impl Truth {
+    /// The id of who publishes a track.
+    fn publisher(&self, track: &str) -> Option<&str> {
+        let mut people = self.people.iter();
+        let publishes = |person: &&ParticipantInfo| person.tracks.iter().any(|it| it.sid == track);
+        people.find(publishes).map(|person| person.sid.as_str())
+    }
+}
+
 pub(crate) struct Liar {
     proxy: Proxy,
     lies: Arc<Mutex<(Lies, Truth)>>,
@@ -128,10 +137,25 @@ fn rewrite(lies: &Lies, truth: &mut Truth, mut response: SignalResponse) -> Sign
                     sid.clone_from(to);
                 }
             }
+            let lines = offer.sdp.split_inclusive("\r\n");
+            offer.sdp = lines.map(|line| carry(lies, truth, line)).collect();
         }
         _ => {}
     }
     response
+}
+
+/// A line of a session description, in which tracks and who publishes them are named as well (RFC 8830).
+fn carry(lies: &Lies, truth: &Truth, line: &str) -> String {
+    let named = |(from, _): &&(String, String)| line.contains(from);
+    let Some((from, to)) = lies.carried.iter().find(named) else {
+        return line.to_owned();
+    };
+    let line = line.replace(from, to);
+    match (truth.publisher(from), truth.publisher(to)) {
+        (Some(of_from), Some(of_to)) => line.replace(of_from, of_to),
+        _ => line,
+    }
 }
 
 fn about_room(lies: &Lies, truth: &mut Truth, room: &mut Room) {
