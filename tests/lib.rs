@@ -19,6 +19,7 @@ pub mod code;
 pub mod crossing;
 pub mod doorway;
 pub mod footage;
+pub mod front;
 pub mod keeper;
 pub mod leak;
 pub mod livekit;

@@ -31,6 +31,8 @@ pub(crate) struct Person<'a> {
     pub(crate) name: String,
     /// Whether it may administer the room. Nobody may be hidden, nor go to other rooms.
     pub(crate) is_host: bool,
+    /// Whether it may do so by the hub alone, which then looks at what it asks for.
+    pub(crate) by_hub: bool,
 }
 
 impl Person<'_> {
@@ -52,6 +54,7 @@ impl Person<'_> {
             can_subscribe: true,
             can_update_own_metadata: false,
             room_admin: self.is_host,
+            by_hub: self.by_hub,
             hidden: false,
             recorder: false,
             agent: false,

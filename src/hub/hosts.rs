@@ -10,10 +10,12 @@
 use livekit_protocol::participant_info::Kind;
 use roomseal_policy::{Chain, E2ee, HostCheck, Intruder, Merged, RoomName, read_metadata};
 
+use crate::engine::Engine;
 use crate::entry::GUEST;
 use crate::meeting::Building;
 use crate::people::Refusal;
 use crate::people::licence::{GuestsUnderE2ee, NotAllowed};
+use crate::people::meetings::Meeting;
 use crate::room::{Told, Wish};
 use crate::token::Admission;
 
@@ -37,6 +39,11 @@ impl Heard {
                 self.0 = Chain::begin(&message, &room, &HostCheck::FirstUse).ok();
             }
         }
+    }
+
+    /// The hosts' policies, as members send them to each other.
+    pub(crate) fn message(&self) -> Option<String> {
+        self.0.as_ref().map(Chain::message)
     }
 
     /// Whether E2EE is on; `None`: nobody said.
@@ -90,6 +97,12 @@ pub(crate) async fn may_turn(
     Ok(())
 }
 
+/// Whether hosts of a meeting administer it by the hub alone: where they could write metadata without the hub, those of a
+/// meeting without licence for E2EE may not.
+pub(crate) fn by_hub(building: &Building, meeting: Option<&Meeting>) -> bool {
+    !building.engine.sees_metadata_first() && meeting.is_some_and(|meeting| !meeting.e2ee)
+}
+
 /// What metadata that is about to be written says.
 pub(crate) fn said_in(metadata: &str, room: &str) -> Option<E2ee> {
     let mut heard = Heard::default();
@@ -109,6 +122,9 @@ pub(crate) async fn follow(
 ) -> Result<(), Refusal> {
     let kept = building.api.people.hosts_say(room, policy, said).await;
     clear(building, room).await;
+    if let (Engine::LiveKit(livekit), E2ee::Off) = (&building.engine, said) {
+        livekit.invite_again(room).await;
+    }
     kept
 }
 
@@ -139,7 +155,7 @@ pub(crate) async fn unfit(
 }
 
 /// Puts out who may not be in a meeting while E2EE is on, if it is.
-async fn clear(building: &Building, room: &str) {
+pub(crate) async fn clear(building: &Building, room: &str) {
     // Where what is kept cannot be read, it was not kept that it is off.
     if e2ee(building, room)
         .await
@@ -155,14 +171,21 @@ async fn clear(building: &Building, room: &str) {
     else {
         return;
     };
+    let mut programs_came = false;
     for participant in participants {
         let Some(why) = judge(&participant.identity, participant.kind(), rule) else {
             continue;
         };
+        programs_came |= matches!(why, Unfit::Program(_));
         let identity = participant.identity;
         tracing::info!(room, identity, %why, "encryption is on, and a participant is put out");
         // Who has left meanwhile is out.
         let _ = building.engine.ask(room, Wish::Remove(identity)).await;
+    }
+    if let Engine::LiveKit(livekit) = &building.engine
+        && (programs_came || !livekit.is_swept(room))
+    {
+        livekit.sweep(room).await;
     }
 }
 

@@ -151,11 +151,14 @@ async fn let_in(
     let account = building.api.account(&headers).await?;
     let account = account.as_ref();
     let meeting = building.api.people.meeting(room.as_str()).await?;
+    // What its hosts wrote there since the hub looked last counts already.
+    building.engine.look_at(room.as_str()).await?;
     let organiser = meeting
         .as_ref()
         .and_then(|meeting| meeting.organiser.as_ref());
     let is_host = account.is_some_and(|account| organiser == Some(&account.id));
     let mut person = person(&wish.name, is_host, &room, &headers, account, building).await?;
+    person.by_hub = hosts::by_hub(building, meeting.as_ref());
     if !person.is_host && meeting.is_some_and(|meeting| meeting.waiting_room) {
         match (waits, wish.ticket) {
             // Under the name that the host saw.
@@ -224,6 +227,7 @@ async fn person<'a>(
         identity,
         name,
         is_host,
+        by_hub: false,
     })
 }
 
@@ -231,6 +235,7 @@ fn entry_of(person: &Person<'_>, url: String, building: &Building) -> Result<Ent
     let token = person.token(&building.keys).ok_or_else(Problem::no_key)?;
     let (room, identity) = (person.room, person.identity.clone());
     tracing::info!(room, identity, "a browser is let in");
+    let url = building.engine.url().map_or(url, str::to_owned);
     Ok(Entry {
         url,
         token,

@@ -58,6 +58,9 @@ mod twirp;
 mod wire;
 
 pub use api::{Origin, OriginError};
-pub use engine::{AddressError, EmbeddedConfig, EngineConfig, EngineError};
+pub use engine::{
+    AddressError, EmbeddedConfig, EngineConfig, EngineError, LiveKitConfig, LiveKitUrl,
+    LiveKitUrlError,
+};
 pub use pages::{Pages, PagesError};
 pub use serve::{Config, Error, Hub};

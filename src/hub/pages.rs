@@ -113,7 +113,13 @@ pub(crate) fn is_one(path: &str) -> bool {
 }
 
 /// Answers a request for the page or a part of it.
-pub(crate) fn answer<B>(request: &Request<B>, pages: Option<&Pages>) -> Response<Full<Bytes>> {
+///
+/// `elsewhere`: where the page may connect to beside the hub, after a space each.
+pub(crate) fn answer<B>(
+    request: &Request<B>,
+    pages: Option<&Pages>,
+    elsewhere: &str,
+) -> Response<Full<Bytes>> {
     let headers = request.headers();
     let mut response = match (request.method(), pages) {
         (&Method::GET | &Method::HEAD, Some(pages)) => match pages.file(request.uri().path()) {
@@ -130,7 +136,7 @@ pub(crate) fn answer<B>(request: &Request<B>, pages: Option<&Pages>) -> Response
         ),
         _ => say(StatusCode::METHOD_NOT_ALLOWED, "Only GET is answered here."),
     };
-    guard(response.headers_mut(), headers);
+    guard(response.headers_mut(), headers, elsewhere);
     response
 }
 
@@ -176,12 +182,12 @@ impl File {
 }
 
 /// What is said with everything: what the page may load and do, and that nobody frames it or learns where it was.
-fn guard(out: &mut HeaderMap, asked: &HeaderMap) {
+fn guard(out: &mut HeaderMap, asked: &HeaderMap, elsewhere: &str) {
     // Not every browser takes 'self' for the WebSocket of the same place.
     let here = host(asked).map_or(String::new(), |host| format!(" ws://{host} wss://{host}"));
     let policy = format!(
         "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; \
-         worker-src 'self'; connect-src 'self'{here}; media-src 'self' blob:; base-uri 'none'; form-action 'none'; \
+         worker-src 'self'; connect-src 'self'{here}{elsewhere}; media-src 'self' blob:; base-uri 'none'; form-action 'none'; \
          frame-ancestors 'none'"
     );
     let policy = HeaderValue::from_str(&policy).expect("plain names and ports make a header");

@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::api::{self, Api, Origin};
-use crate::engine::{AddressError, Engine, EngineConfig, EngineError};
+use crate::engine::{self, AddressError, Engine, EngineConfig, EngineError};
 use crate::forward::Addresses;
 use crate::guests::{self, Place};
 use crate::join::{self, Joins};
@@ -127,13 +127,14 @@ impl Hub {
     pub fn media(&self) -> Option<Addresses> {
         match &self.building.engine {
             Engine::Embedded(embedded) => Some(embedded.media),
+            Engine::LiveKit(_) => None,
         }
     }
 
     /// Serves until dropped. Must run on a tokio runtime with its clock and network.
     pub async fn serve(self) -> Infallible {
         let holding = self.building.engine.clone();
-        let holding = holding.hold(self.streams);
+        let holding = holding.hold(self.streams, Arc::clone(&self.building));
         let listening = listen(self.listener, self.building);
         tokio::select! {
             never = holding => never,
@@ -185,10 +186,17 @@ async fn answer(
 ) -> Response<Full<Bytes>> {
     let path = request.uri().path();
     if pages::is_one(path) {
-        return pages::answer(&request, building.pages.as_ref());
+        return pages::answer(
+            &request,
+            building.pages.as_ref(),
+            &building.engine.sources(),
+        );
     }
     if let Some(room) = join::room_of(path).map(str::to_owned) {
         return join::answer(request, &room, address, &building).await;
+    }
+    if engine::is_webhook(request.uri().path()) {
+        return engine::hear_webhook(request, &building).await;
     }
     if request.uri().path().starts_with(plugnmeet::PATH) {
         return plugnmeet::answer(request, address, &building).await;
@@ -208,6 +216,11 @@ async fn answer(
         ("/rtc/validate", Engine::Embedded(_)) => signalling::validate(&request, &building).await,
         ("/rtc" | "/rtc/", Engine::Embedded(embedded)) => {
             signalling::enter(request, building, embedded, held).await
+        }
+        (path, Engine::LiveKit(livekit)) if path.starts_with("/rtc") => {
+            let url = livekit.url();
+            let text = format!("meetings are held by a LiveKit server: connect to {url}");
+            say(StatusCode::NOT_FOUND, &text)
         }
         _ => say(StatusCode::NOT_FOUND, "there is nothing here"),
     }

@@ -28,13 +28,16 @@ const LEEWAY: Duration = Duration::from_secs(60);
 /// The keys that tokens may be signed with.
 pub struct ApiKeys {
     keys: BTreeMap<String, Zeroizing<String>>,
+    first: Option<String>,
 }
 
 impl ApiKeys {
-    /// Keys by name.
+    /// Keys by name. With the first of them is signed what the hub makes.
     pub fn new(keys: impl IntoIterator<Item = (String, Zeroizing<String>)>) -> Self {
+        let mut keys = keys.into_iter().peekable();
         Self {
-            keys: keys.into_iter().collect(),
+            first: keys.peek().map(|(name, _)| name.clone()),
+            keys: keys.collect(),
         }
     }
 
@@ -67,7 +70,8 @@ impl ApiKeys {
             can_publish_data: video.can_publish_data.unwrap_or(can_publish),
             can_subscribe: video.can_subscribe.unwrap_or(true),
             can_update_own_metadata: video.can_update_own_metadata.unwrap_or(false),
-            room_admin: video.room_admin,
+            room_admin: video.room_admin || claims.host,
+            by_hub: claims.host && !video.room_admin,
             hidden: video.hidden,
             recorder: video.recorder,
             agent: video.agent,
@@ -81,11 +85,13 @@ impl ApiKeys {
     /// # Errors
     /// When it is not valid. One that allows nothing is valid too.
     pub fn authorize(&self, token: &str, now: Duration) -> Result<Authority, Refusal> {
-        let video = self.verify(token, now)?.video;
+        let claims = self.verify(token, now)?;
+        let video = claims.video;
+        let administers = (video.room_admin || claims.host) && !video.room.is_empty();
         Ok(Authority {
             create: video.room_create,
             list: video.room_list,
-            administers: (video.room_admin && !video.room.is_empty()).then_some(video.room),
+            administers: administers.then_some(video.room),
         })
     }
 
@@ -149,7 +155,7 @@ impl ApiKeys {
 
     /// The name of a key to sign with; `None` when there is none.
     pub fn first(&self) -> Option<&str> {
-        self.keys.keys().next().map(String::as_str)
+        self.first.as_deref()
     }
 
     /// Makes a token that says what `admission` says, valid from `now` (time since 1970) for `valid`. `None` when its
@@ -164,10 +170,11 @@ impl ApiKeys {
             kind: admission.kind.clone(),
             metadata: admission.metadata.clone(),
             attributes: admission.attributes.clone(),
+            host: admission.room_admin && admission.by_hub,
             video: Grants {
                 room_join: true,
                 room: admission.room.clone(),
-                room_admin: admission.room_admin,
+                room_admin: admission.room_admin && !admission.by_hub,
                 // Nobody needs either for a session.
                 room_create: false,
                 room_list: false,
@@ -220,6 +227,8 @@ pub struct Admission {
     pub can_update_own_metadata: bool,
     /// Whether it may administer the room.
     pub room_admin: bool,
+    /// Whether it may do so by the hub alone: no LiveKit server knows of this grant.
+    pub by_hub: bool,
     /// Whether others are not told of it.
     pub hidden: bool,
     /// Whether it records.
@@ -313,6 +322,8 @@ struct Claims {
     metadata: String,
     #[serde(default)]
     attributes: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    host: bool,
     #[serde(default)]
     video: Grants,
 }

@@ -373,7 +373,7 @@ impl From<Unfulfilled> for Failed {
             Unfulfilled::Denied(denied) => return denied.into(),
             Unfulfilled::NoRoom => Code::NotFound,
             Unfulfilled::Full => Code::ResourceExhausted,
-            Unfulfilled::Closes => Code::Unavailable,
+            Unfulfilled::Closes | Unfulfilled::Engine(_) => Code::Unavailable,
         };
         Self::new(code, unfulfilled.to_string())
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use roomseal_appliance::status::Status;
 use roomseal_tests::appliance::Appliance;
 use roomseal_tests::browser::{Browser, Window};
-use roomseal_tests::doorway::Doorway;
+use roomseal_tests::front::Front;
 use roomseal_tests::livekit::Server;
 use roomseal_tests::toggle::Button;
 
@@ -162,11 +162,11 @@ fn the_page_is_small_enough_for_a_slow_network() {
 }
 
 #[test]
-fn in_a_meeting_of_a_livekit_server_too() {
+fn in_a_meeting_of_a_livekit_server_with_the_hub_in_front_of_it_too() {
     let _turn = one_at_a_time();
     let server = Server::on_loopback();
-    let doorway = Doorway::to(&server, "page", "door");
-    meets_a_box(&server, |link| doorway.page_of(link));
+    let front = Front::of(&server);
+    meets_a_box(&server, |link| front.page_of(link));
 }
 
 fn meets_a_box(server: &Server, page_of: impl Fn(&str) -> String) {

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use roomseal_hub::people::{Clock, People, SetUpCode};
 use roomseal_hub::token::ApiKeys;
-use roomseal_hub::{Config, EmbeddedConfig, EngineConfig, Hub, Origin, Pages};
+use roomseal_hub::{
+    Config, EmbeddedConfig, EngineConfig, Hub, LiveKitConfig, LiveKitUrl, Origin, Pages,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
@@ -31,6 +33,12 @@ Browsers get the join page from it, at /j/ROOM: `roomseal start` and `roomseal n
 People have accounts on it, kept in --data. Until there is an admin, the hub shows a code for the first one: on the
 terminal, and in the file set-up-code in the data folder.
 
+With --engine livekit, meetings are held at a LiveKit server or cluster, and the hub stands in front of it: it lets people
+in with tokens of that server's API key, and the same rules hold. Example:
+
+  roomseal hub --engine livekit --livekit-url wss://livekit.example.org --livekit-api-key APIxyz \
+      --livekit-api-secret-file secret --data people
+
 It speaks no TLS: other devices reach it through a proxy that does, or on a network that is trusted (--insecure-lan).")]
 pub struct HubArgs {
     /// Where signalling is listened for
@@ -44,10 +52,28 @@ pub struct HubArgs {
     media_tcp: Option<SocketAddr>,
     /// Name of the API key
     #[arg(long, value_name = "NAME")]
-    api_key: String,
+    api_key: Option<String>,
     /// File (mode 0600) with the secret of the API key
     #[arg(long, value_name = "FILE")]
-    api_secret_file: String,
+    api_secret_file: Option<String>,
+    /// Where meetings are held: in this process, or at a LiveKit server or cluster
+    #[arg(long, value_name = "ENGINE", value_enum, default_value_t = Engine::Embedded)]
+    engine: Engine,
+    /// Where the LiveKit server is, as in `wss://livekit.example.org`
+    #[arg(long, value_name = "URL")]
+    livekit_url: Option<LiveKitUrl>,
+    /// Where clients reach it, if that is another address [default: as --livekit-url]
+    #[arg(long, value_name = "URL")]
+    livekit_client_url: Option<LiveKitUrl>,
+    /// Name of the LiveKit server's API key [default: as --api-key]
+    #[arg(long, value_name = "NAME")]
+    livekit_api_key: Option<String>,
+    /// File (mode 0600) with the secret of that key [default: as --api-secret-file]
+    #[arg(long, value_name = "FILE")]
+    livekit_api_secret_file: Option<String>,
+    /// Agent at the LiveKit server that does a feature: `live-transcription`, `captions` or `assistants`
+    #[arg(long, value_name = "FEATURE=NAME", value_parser = agent)]
+    livekit_agent: Vec<(String, String)>,
     /// Folder for accounts (mode 0700, made if it is not there); without, they end with the process
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -93,23 +119,15 @@ impl HubArgs {
         }
         let origin = self.origin.as_deref().map(Origin::parse).transpose();
         let origin = origin.map_err(|error| Failure::Usage(format!("--origin: {error}")))?;
-        let text = secret::read(&self.api_secret_file, Path::new(""))?;
-        let text = text
-            .expose_text()
-            .ok_or_else(|| anyhow!("{}: the API secret is no text", self.api_secret_file))?;
-        let key = (self.api_key, Zeroizing::new(text.to_owned()));
+        let keys = self.keys()?;
+        let engine = self.held(media_tcp)?;
         logging::start(&Log::default());
         let pages = pages(self.pages.as_deref())?;
         let data = self.data;
         let config = |people| Config {
             listen: self.listen,
-            keys: ApiKeys::new([key]),
-            engine: EngineConfig::Embedded(EmbeddedConfig {
-                media: self.media,
-                media_tcp,
-                most_rooms: self.most_rooms,
-                most_participants: self.most_participants,
-            }),
+            keys: ApiKeys::new(keys),
+            engine,
             pages,
             people,
             origin,
@@ -123,6 +141,104 @@ impl HubArgs {
             serve(config(Arc::clone(&people)), &people).await
         })?)
     }
+}
+
+/// Where meetings are held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Engine {
+    /// In this process
+    Embedded,
+    /// At a LiveKit server or cluster
+    #[value(name = "livekit")]
+    LiveKit,
+}
+
+impl HubArgs {
+    /// The API keys; first the one that the hub signs with.
+    fn keys(&self) -> Result<Vec<(String, Zeroizing<String>)>, Failure> {
+        let own = (self.api_key.as_ref(), self.api_secret_file.as_ref());
+        let theirs = (
+            self.livekit_api_key.as_ref().or(own.0),
+            self.livekit_api_secret_file.as_ref().or(own.1),
+        );
+        let first = match self.engine {
+            Engine::Embedded => own,
+            Engine::LiveKit => theirs,
+        };
+        let (Some(name), Some(file)) = first else {
+            return Err(Failure::Usage(match self.engine {
+                Engine::Embedded => "name the hub's API key with --api-key, and the file with its secret with \
+                                     --api-secret-file"
+                    .to_owned(),
+                Engine::LiveKit => "name the API key of the LiveKit server with --livekit-api-key, and the file with \
+                                    its secret with --livekit-api-secret-file"
+                    .to_owned(),
+            }));
+        };
+        let mut keys = vec![key(name, file)?];
+        // Integrations and boxes may have another one for the hub than the hub has for the server.
+        if let (Some(own), Some(file)) = own
+            && own != name
+        {
+            keys.push(key(own, file)?);
+        }
+        Ok(keys)
+    }
+
+    /// Where meetings are held.
+    fn held(&self, media_tcp: SocketAddr) -> Result<EngineConfig, Failure> {
+        if self.engine == Engine::Embedded {
+            let is_for_livekit = self.livekit_url.is_some()
+                || self.livekit_client_url.is_some()
+                || self.livekit_api_key.is_some()
+                || self.livekit_api_secret_file.is_some()
+                || !self.livekit_agent.is_empty();
+            if is_for_livekit {
+                return Err(Failure::Usage(
+                    "the options that begin with --livekit are for --engine livekit: add that, or leave them out"
+                        .to_owned(),
+                ));
+            }
+            return Ok(EngineConfig::Embedded(EmbeddedConfig {
+                media: self.media,
+                media_tcp,
+                most_rooms: self.most_rooms,
+                most_participants: self.most_participants,
+            }));
+        }
+        let encrypted = |option: &str, url: &LiveKitUrl| {
+            let url = url.clone().encrypted(self.insecure_lan);
+            url.map_err(|error| Failure::Usage(format!("{option}: {error}")))
+        };
+        let url = self.livekit_url.as_ref().ok_or_else(|| {
+            Failure::Usage("name the LiveKit server with --livekit-url wss://…".to_owned())
+        })?;
+        let clients = self.livekit_client_url.as_ref();
+        let clients = clients.map(|url| encrypted("--livekit-client-url", url));
+        Ok(EngineConfig::LiveKit(LiveKitConfig {
+            url: encrypted("--livekit-url", url)?,
+            url_for_clients: clients.transpose()?,
+            agents: self.livekit_agent.clone(),
+        }))
+    }
+}
+
+fn key(name: &str, file: &str) -> Result<(String, Zeroizing<String>), Failure> {
+    let text = secret::read(file, Path::new(""))?;
+    let text = text
+        .expose_text()
+        .ok_or_else(|| anyhow!("{file}: the API secret is no text"))?;
+    Ok((name.to_owned(), Zeroizing::new(text.to_owned())))
+}
+
+/// Features that an agent can do.
+const BY_AGENTS: [&str; 3] = ["live-transcription", "captions", "assistants"];
+
+fn agent(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=');
+    let pair = pair.filter(|(feature, name)| BY_AGENTS.contains(feature) && !name.is_empty());
+    pair.map(|(feature, name)| (feature.to_owned(), name.to_owned()))
+        .ok_or_else(|| format!("write FEATURE=NAME; features are {}", BY_AGENTS.join(", ")))
 }
 
 /// The join page, from the folder that was named or from where it is installed.

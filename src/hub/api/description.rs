@@ -23,7 +23,7 @@ mod tests {
 
     use super::*;
     use crate::api::ROUTES;
-    use crate::{join, plugnmeet};
+    use crate::{engine, join, plugnmeet};
 
     #[test]
     fn what_is_described_is_answered_and_what_is_answered_is_described() {
@@ -46,6 +46,9 @@ mod tests {
         let join = "/api/meetings/{room}/join";
         assert_eq!(join::room_of(join), Some("{room}"));
         answered.insert(format!("POST {join}"));
+        let webhook = "/api/livekit/webhook";
+        assert!(engine::is_webhook(webhook));
+        answered.insert(format!("POST {webhook}"));
         for (path, _) in plugnmeet::CALLS {
             answered.insert(format!("POST {path}"));
         }

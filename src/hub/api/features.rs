@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a meeting can have beside its members, and what end-to-end encryption (E2EE) switches off of it.
 
-use hyper::StatusCode;
-use roomseal_policy::{E2ee, Feature};
-use serde::Serialize;
+use hyper::body::Body as _;
+use hyper::{StatusCode, header};
+use roomseal_policy::{E2ee, Feature, RoomName};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::policy::room_of;
 use super::problem::Problem;
-use super::{Answer, Api, Visitor, respond};
+use super::{Answer, Api, Visitor, body, respond};
+use crate::engine::{Engine, Start};
 use crate::hosts;
+use crate::meeting::Building;
 use crate::people::Refusal;
 
 /// Each feature with its name in the API, and whether it is part of this hub at all.
@@ -26,9 +29,6 @@ const NAMES: [(&str, Feature, bool); 11] = [
     ("notes", Feature::Notes, false),
     ("whiteboard", Feature::Whiteboard, false),
 ];
-
-/// What the hub's own engine does of these: it forwards packets, and that is all.
-const EMBEDDED: [&str; 0] = [];
 
 /// How it stands with a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -48,11 +48,18 @@ enum State {
 }
 
 impl State {
-    fn of(name: &str, feature: Feature, offered: bool, e2ee: Option<E2ee>) -> Self {
+    /// `done`: what the engine does.
+    fn of(
+        name: &str,
+        feature: Feature,
+        offered: bool,
+        e2ee: Option<E2ee>,
+        done: &[String],
+    ) -> Self {
         match () {
             () if !offered => Self::NotOffered,
             () if !feature.is_allowed(e2ee) => Self::OffE2ee,
-            () if EMBEDDED.contains(&name) => Self::Available,
+            () if done.iter().any(|it| it == name) => Self::Available,
             () => Self::NotConfigured,
         }
     }
@@ -63,8 +70,9 @@ impl Api {
         let room = room_of(&visitor)?;
         self.participant(&visitor, &room)?;
         let e2ee = hosts::e2ee(&visitor.building, room.as_str()).await?;
+        let done = done(&visitor.building, room.as_str(), e2ee).await?;
         let features = NAMES.map(|(name, feature, offered)| {
-            let state = State::of(name, feature, offered, e2ee);
+            let state = State::of(name, feature, offered, e2ee, &done);
             let reason = (state == State::OffE2ee).then(|| why(feature, e2ee));
             json!({ "name": name, "called": feature.name(), "state": state, "reason": reason })
         });
@@ -79,8 +87,10 @@ impl Api {
         let found = NAMES.into_iter().find(|(name, _, _)| *name == asked);
         let (name, feature, offered) = found.ok_or(Refusal::NoSuch("feature"))?;
         let e2ee = hosts::e2ee(&visitor.building, room.as_str()).await?;
+        let done = done(&visitor.building, room.as_str(), e2ee).await?;
         let called = feature.name();
-        let (kind, what) = match State::of(name, feature, offered, e2ee) {
+        let (kind, what) = match State::of(name, feature, offered, e2ee, &done) {
+            State::Available => return start(visitor, &room, name).await,
             // With E2EE it could not be had either way.
             State::OffE2ee | State::NotOffered if !feature.is_allowed(e2ee) => {
                 ("off-e2ee", format!("{called}: {}", why(feature, e2ee)))
@@ -95,6 +105,52 @@ impl Api {
             ),
         };
         Err(Problem::new(StatusCode::CONFLICT, kind, what))
+    }
+}
+
+/// What the engine does of all this in a room. The hub's own forwards packets, and that is all.
+async fn done(building: &Building, room: &str, e2ee: Option<E2ee>) -> Result<Vec<String>, Problem> {
+    match &building.engine {
+        Engine::LiveKit(livekit) if e2ee == Some(E2ee::Off) => Ok(livekit.offers(room).await?),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Has the engine start what it does.
+async fn start(visitor: Visitor, room: &RoomName, name: &str) -> Answer {
+    let building = visitor.building.clone();
+    let Engine::LiveKit(livekit) = &building.engine else {
+        return Err(Start::NotSetUp.into());
+    };
+    let has_body = visitor.request.headers().contains_key(header::CONTENT_TYPE)
+        && !visitor.request.body().is_end_stream();
+    let asked = if has_body {
+        body::read(visitor.request).await?
+    } else {
+        Asked::default()
+    };
+    let started = livekit.start(room.as_str(), name, asked.to.as_deref());
+    let (id, pin) = started.await?;
+    tracing::info!(room = %room, feature = name, "a host starts a feature");
+    let answer = json!({ "name": name, "id": id, "pin": pin });
+    Ok(respond(StatusCode::CREATED, &answer))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// Where to: the address of a stream, or a number.
+    to: Option<String>,
+}
+
+impl From<Start> for Problem {
+    fn from(error: Start) -> Self {
+        let text = error.to_string();
+        match error {
+            Start::Ask(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", text),
+            Start::NotSetUp => Self::new(StatusCode::CONFLICT, "not-configured", text),
+            Start::Call(error) => error.into(),
+        }
     }
 }
 
@@ -125,12 +181,23 @@ mod tests {
 
     #[test]
     fn a_state_is_what_encryption_and_engine_leave() {
-        let recording = |e2ee| State::of("cloud-recording", Feature::CloudRecording, true, e2ee);
+        let none: &[String] = &[];
+        let some = ["cloud-recording".to_owned()];
+        let of =
+            |e2ee, done| State::of("cloud-recording", Feature::CloudRecording, true, e2ee, done);
+        let recording = |e2ee| of(e2ee, none);
+        for (e2ee, state) in [
+            (None, State::OffE2ee),
+            (Some(E2ee::On), State::OffE2ee),
+            (Some(E2ee::Off), State::Available),
+        ] {
+            assert_eq!(of(e2ee, &some), state);
+        }
         assert_eq!(recording(None), State::OffE2ee);
         assert_eq!(recording(Some(E2ee::On)), State::OffE2ee);
         assert_eq!(recording(Some(E2ee::Off)), State::NotConfigured);
         for e2ee in [None, Some(E2ee::On), Some(E2ee::Off)] {
-            let notes = State::of("notes", Feature::Notes, false, e2ee);
+            let notes = State::of("notes", Feature::Notes, false, e2ee, none);
             assert_eq!(notes, State::NotOffered);
         }
     }

@@ -17,6 +17,7 @@ use super::policy::{UNKNOWN, room_of};
 use super::problem::Problem;
 use super::{Answer, Api, Visitor, body, respond};
 use crate::entry::{Person, VALID};
+use crate::hosts;
 use crate::people::{DeviceKey, Proven, Refusal};
 
 #[derive(Deserialize)]
@@ -69,6 +70,10 @@ impl Api {
             identity: admission.identity,
             name: admission.name,
             is_host: true,
+            by_hub: hosts::by_hub(
+                &building,
+                self.people.meeting(room.as_str()).await?.as_ref(),
+            ),
         };
         let token = person.token(&self.keys).ok_or_else(Problem::no_key)?;
         tracing::info!(room = %room, identity = person.identity, "a host shows his key");

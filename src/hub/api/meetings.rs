@@ -13,6 +13,7 @@ use super::devices::bearer;
 use super::problem::Problem;
 use super::{Answer, Api, Visitor, body, respond};
 use crate::entry::{self, Person, VALID, since_1970};
+use crate::hosts;
 use crate::people::licence::GuestsUnderE2ee;
 use crate::people::meetings::Meeting;
 use crate::people::{Asker, Refusal, draw};
@@ -39,6 +40,7 @@ struct Settings {
 impl Api {
     pub(super) async fn start_meeting(&self, visitor: Visitor) -> Answer {
         let asker = self.asker(&visitor).await?;
+        let building = visitor.building.clone();
         let asked: Start = body::read(visitor.request).await?;
         let e2ee = asked.e2ee.unwrap_or(true);
         let key_model = asked.key_model.unwrap_or(KeyModel::User);
@@ -51,8 +53,9 @@ impl Api {
             waiting_room: asked.waiting_room.unwrap_or(false),
             ..Meeting::new(&room, e2ee, key_model)
         };
-        self.people.start_meeting(&asker, meeting).await?;
-        let host = Self::host(&asker, &room);
+        let meeting = self.people.start_meeting(&asker, meeting).await?;
+        let mut host = Self::host(&asker, &room);
+        host.by_hub = hosts::by_hub(&building, Some(&meeting));
         let token = host.token(&self.keys).ok_or_else(Problem::no_key)?;
         let started = json!({
             "room": room.as_str(),
@@ -61,6 +64,7 @@ impl Api {
             "identity": host.identity,
             "token": token,
             "valid": VALID.as_secs(),
+            "url": building.engine.url(),
         });
         Ok(respond(StatusCode::CREATED, &started))
     }
@@ -119,6 +123,7 @@ impl Api {
             identity,
             name,
             is_host: true,
+            by_hub: false,
         }
     }
 }

@@ -8,7 +8,7 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 use super::with_type;
-use crate::engine::Unfulfilled;
+use crate::engine::{CallError, Unfulfilled};
 use crate::people::Refusal;
 
 /// Why a request is not answered with what it asks for.
@@ -135,11 +135,20 @@ impl From<Unfulfilled> for Problem {
             Unfulfilled::Denied(denied) => {
                 Self::new(StatusCode::CONFLICT, "not-done", denied.to_string())
             }
+            Unfulfilled::Engine(error) => error.into(),
             Unfulfilled::Full => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "full",
                 unfulfilled.to_string(),
             ),
         }
+    }
+}
+
+impl From<CallError> for Problem {
+    fn from(error: CallError) -> Self {
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "engine", error.to_string());
+        problem.header = Some((header::RETRY_AFTER, HeaderValue::from(5)));
+        problem
     }
 }

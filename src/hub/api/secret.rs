@@ -41,7 +41,8 @@ impl Api {
             Err(Unfulfilled::NoRoom | Unfulfilled::Denied(_)) => return Err(out()),
             Err(error) => return Err(error.into()),
         }
-        let secret = building.secrets.of(room.as_str());
+        let session = building.engine.session(room.as_str()).await?;
+        let secret = building.secrets.of(&session);
         let mut text = Zeroizing::new([0; 43]);
         let text =
             Base64UrlUnpadded::encode(&*secret, &mut *text).expect("32 bytes are 43 characters");

@@ -5,6 +5,7 @@
 //! people, hosts and features are written once.
 
 mod embedded;
+mod livekit;
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -18,8 +19,11 @@ use tokio::net::TcpListener;
 
 pub(crate) use embedded::Embedded;
 pub use embedded::EmbeddedConfig;
+pub(crate) use livekit::{CallError, LiveKit, Start, hear_webhook, is_webhook};
+pub use livekit::{LiveKitConfig, LiveKitUrl, LiveKitUrlError};
 
 use crate::forward::CertificateError;
+use crate::meeting::Building;
 use crate::room::{Denied, Told, Wish};
 use crate::secrets::Secrets;
 use crate::token::ApiKeys;
@@ -29,6 +33,8 @@ use crate::token::ApiKeys;
 pub enum EngineConfig {
     /// In this process.
     Embedded(EmbeddedConfig),
+    /// At a LiveKit server or cluster.
+    LiveKit(LiveKitConfig),
 }
 
 /// Why meetings cannot be held there.
@@ -40,6 +46,16 @@ pub enum EngineError {
     /// An address cannot be used.
     #[error(transparent)]
     Address(#[from] AddressError),
+    /// It is somebody else's server, or the key is wrong.
+    #[error(
+        "the LiveKit server at {url} does not take the API key ({reason}); check its name, and the file with its secret"
+    )]
+    Key {
+        /// The server.
+        url: LiveKitUrl,
+        /// What it says.
+        reason: String,
+    },
 }
 
 /// Why an address is not listened at.
@@ -61,6 +77,8 @@ pub struct AddressError {
 pub(crate) enum Engine {
     /// In this process.
     Embedded(Arc<Embedded>),
+    /// At a LiveKit server or cluster.
+    LiveKit(Arc<LiveKit>),
 }
 
 /// Why an engine does not do what it was asked for. The texts are for who asked.
@@ -78,6 +96,9 @@ pub(crate) enum Unfulfilled {
     /// It ends, and the next of its name is another.
     #[error("the room closes just now; try again")]
     Closes,
+    /// The server that holds the meetings is away, or does not want to.
+    #[error(transparent)]
+    Engine(CallError),
 }
 
 impl Engine {
@@ -95,14 +116,23 @@ impl Engine {
                 let (embedded, streams) = Embedded::open(&config, keys, secrets).await?;
                 Ok((Self::Embedded(Arc::new(embedded)), Some(streams)))
             }
+            EngineConfig::LiveKit(config) => {
+                let livekit = LiveKit::open(config, keys, secrets).await?;
+                Ok((Self::LiveKit(Arc::new(livekit)), None))
+            }
         }
     }
 
     /// Holds meetings until dropped.
-    pub(crate) async fn hold(self, streams: Option<TcpListener>) -> Infallible {
+    pub(crate) async fn hold(
+        self,
+        streams: Option<TcpListener>,
+        building: Arc<Building>,
+    ) -> Infallible {
         match (self, streams) {
             (Self::Embedded(embedded), Some(streams)) => embedded.hold(streams).await,
-            _ => pending().await,
+            (Self::Embedded(_), None) => pending().await,
+            (Self::LiveKit(livekit), _) => livekit.watch(building).await,
         }
     }
 
@@ -113,6 +143,7 @@ impl Engine {
     pub(crate) async fn ask(&self, room: &str, wish: Wish) -> Result<Told, Unfulfilled> {
         match self {
             Self::Embedded(embedded) => embedded.ask(room, wish).await,
+            Self::LiveKit(livekit) => livekit.ask(room, wish).await,
         }
     }
 
@@ -126,6 +157,7 @@ impl Engine {
     ) -> Result<proto::Room, Unfulfilled> {
         match self {
             Self::Embedded(embedded) => embedded.set_up(request).await,
+            Self::LiveKit(livekit) => livekit.set_up(request).await,
         }
     }
 
@@ -133,6 +165,7 @@ impl Engine {
     pub(crate) async fn rooms(&self, names: &[String]) -> Result<Vec<proto::Room>, Unfulfilled> {
         match self {
             Self::Embedded(embedded) => Ok(embedded.rooms(names).await),
+            Self::LiveKit(livekit) => Ok(livekit.list(names).await?),
         }
     }
 
@@ -140,6 +173,7 @@ impl Engine {
     pub(crate) async fn runs(&self, name: &str) -> Result<bool, Unfulfilled> {
         match self {
             Self::Embedded(embedded) => Ok(embedded.switch.find(name).is_some()),
+            Self::LiveKit(livekit) => Ok(livekit.look_at(name).await?.is_some()),
         }
     }
 
@@ -156,6 +190,54 @@ impl Engine {
     pub(crate) fn e2ee(&self, room: &str) -> Option<E2ee> {
         match self {
             Self::Embedded(embedded) => embedded.switch.e2ee(room),
+            Self::LiveKit(livekit) => livekit.e2ee(room),
         }
+    }
+
+    /// Learns how it stands with a room now, where that may be news to this process.
+    ///
+    /// # Errors
+    /// When nobody can say.
+    pub(crate) async fn look_at(&self, room: &str) -> Result<(), Unfulfilled> {
+        if let Self::LiveKit(livekit) = self {
+            livekit.look_at(room).await?;
+        }
+        Ok(())
+    }
+
+    /// Names the session in a room: the next one there has another name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) async fn session(&self, room: &str) -> Result<String, Unfulfilled> {
+        match self {
+            // The room itself tells when it is over.
+            Self::Embedded(_) => Ok(room.to_owned()),
+            Self::LiveKit(livekit) => {
+                let found = livekit.look_at(room).await?;
+                Ok(found.ok_or(Unfulfilled::NoRoom)?.sid)
+            }
+        }
+    }
+
+    /// Where people connect to, if that is not the hub.
+    pub(crate) fn url(&self) -> Option<&str> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::LiveKit(livekit) => Some(livekit.url().as_str()),
+        }
+    }
+
+    /// Where a page connects to beside the hub, as it follows other sources in a content-security-policy.
+    pub(crate) fn sources(&self) -> String {
+        match self {
+            Self::Embedded(_) => String::new(),
+            Self::LiveKit(livekit) => livekit.sources(),
+        }
+    }
+
+    /// Whether metadata that hosts write passes the hub, which then sees to it that they may.
+    pub(crate) fn sees_metadata_first(&self) -> bool {
+        matches!(self, Self::Embedded(_))
     }
 }

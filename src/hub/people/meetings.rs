@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Meetings that are started here, and what becomes of guests in them. Their secrets never come here.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -139,6 +140,14 @@ impl People {
     /// When what is kept cannot be read.
     pub(crate) async fn meeting(&self, room: &str) -> Result<Option<Meeting>, Refusal> {
         Ok(self.store.begin().await?.meeting(room).await?)
+    }
+
+    /// The rooms of meetings in which end-to-end encryption is on, as far as anybody said.
+    ///
+    /// # Errors
+    /// When what is kept cannot be read.
+    pub(crate) async fn sealed_rooms(&self) -> Result<BTreeSet<String>, Refusal> {
+        Ok(self.store.begin().await?.sealed_rooms().await?)
     }
 
     /// Keeps what the hosts of a meeting say now, if the meeting is known.

@@ -63,6 +63,7 @@ pub(crate) fn cookie<'a>(
         identity: claims.user_id,
         name: claims.name,
         is_host: claims.is_admin,
+        by_hub: false,
     })
 }
 

@@ -36,6 +36,7 @@ fn admission(identity: &str) -> Admission {
         can_subscribe: true,
         can_update_own_metadata: false,
         room_admin: false,
+        by_hub: false,
         hidden: false,
         recorder: false,
         agent: false,

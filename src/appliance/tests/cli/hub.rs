@@ -143,3 +143,32 @@ fn people_sign_in_over_tls_only() {
     let arguments: Vec<_> = arguments.collect();
     place().roomseal(&arguments, b"").refused(2, "https://");
 }
+
+#[test]
+fn what_a_hub_in_front_of_a_livekit_server_needs_is_asked_for() {
+    let place = place();
+    let livekit = ["--engine", "livekit"];
+    let url = ["--livekit-url", "ws://127.0.0.1:7880"];
+    let key = [
+        "--livekit-api-key",
+        "key",
+        "--livekit-api-secret-file",
+        "secret",
+    ];
+    let elsewhere = ["--livekit-url", "ws://192.0.2.1:7880"];
+    let agent = ["--livekit-agent", "coffee=maker"];
+    let words = |parts: &[&[&'static str]]| [&["hub"][..], &parts.concat()].concat();
+    for (arguments, said) in [
+        (words(&[]), "--api-key"),
+        (words(&[&livekit, &key]), "--livekit-url"),
+        (words(&[&livekit, &url]), "--livekit-api-key"),
+        (words(&[&livekit, &elsewhere, &key]), "--insecure-lan"),
+        (words(&[&livekit, &url, &key, &agent]), "FEATURE=NAME"),
+        ([&BASE[..], &url].concat(), "--engine livekit"),
+    ] {
+        let refused = place.roomseal(&arguments, b"");
+        assert_eq!(refused.code, 2, "{arguments:?}: {refused:?}");
+        assert!(refused.err.contains(said), "{arguments:?}: {}", refused.err);
+        assert!(!refused.err.contains("made up for this test"));
+    }
+}

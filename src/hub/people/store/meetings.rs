@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Meetings, and what admins chose.
 
+use std::collections::BTreeSet;
+
 use roomseal_policy::{E2ee, KeyModel};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, query, query_scalar};
@@ -75,6 +77,17 @@ impl Work {
             .execute(&mut *self.0)
             .await?;
         Ok(())
+    }
+
+    /// Rooms whose hosts said last that end-to-end encryption is on, or that were made so where hosts say nothing.
+    pub(crate) async fn sealed_rooms(&mut self) -> Result<BTreeSet<String>, StoreError> {
+        let rooms: Vec<String> = query_scalar(
+            "SELECT room FROM meeting WHERE said = $1 OR (session IS NOT NULL AND e2ee)",
+        )
+        .bind(word(E2ee::On))
+        .fetch_all(&mut *self.0)
+        .await?;
+        Ok(rooms.into_iter().collect())
     }
 
     pub(crate) async fn delete_meeting(&mut self, room: &str) -> Result<(), StoreError> {

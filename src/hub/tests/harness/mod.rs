@@ -3,8 +3,9 @@
 
 #![allow(dead_code, reason = "each of the tests uses its part")]
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -33,23 +34,52 @@ pub(crate) fn keys() -> ApiKeys {
     ApiKeys::new(["key", "office"].map(|name| (name.to_owned(), secret())))
 }
 
-/// A hub of two rooms for three each.
-pub(crate) async fn bind(people: Arc<People>, pages: Option<Pages>, origin: Option<Origin>) -> Hub {
+/// Two rooms for three each, in the hub's own process.
+pub(crate) fn embedded() -> EngineConfig {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    EngineConfig::Embedded(EmbeddedConfig {
+        media: any,
+        media_tcp: any,
+        most_rooms: 2,
+        most_participants: 3,
+    })
+}
+
+/// A hub that holds such meetings.
+pub(crate) async fn bind(people: Arc<People>, pages: Option<Pages>, origin: Option<Origin>) -> Hub {
+    bind_with(embedded(), people, pages, origin).await
+}
+
+/// A hub whose meetings are held there.
+pub(crate) async fn bind_with(
+    engine: EngineConfig,
+    people: Arc<People>,
+    pages: Option<Pages>,
+    origin: Option<Origin>,
+) -> Hub {
     let hub = Hub::bind(Config {
-        listen: any,
+        listen: (Ipv4Addr::LOCALHOST, 0).into(),
         keys: keys(),
-        engine: EngineConfig::Embedded(EmbeddedConfig {
-            media: any,
-            media_tcp: any,
-            most_rooms: 2,
-            most_participants: 3,
-        }),
+        engine,
         people,
         pages,
         origin,
     });
     hub.await.unwrap()
+}
+
+/// Where clients of a hub connect to, if that is not the hub.
+static ELSEWHERE: Mutex<BTreeMap<SocketAddr, SocketAddr>> = Mutex::new(BTreeMap::new());
+
+/// From now on, clients of this hub connect there.
+pub(crate) fn clients_connect_to(hub: SocketAddr, there: SocketAddr) {
+    let mut elsewhere = ELSEWHERE.lock().unwrap_or_else(PoisonError::into_inner);
+    elsewhere.insert(hub, there);
+}
+
+fn clients_of(hub: SocketAddr) -> SocketAddr {
+    let elsewhere = ELSEWHERE.lock().unwrap_or_else(PoisonError::into_inner);
+    elsewhere.get(&hub).copied().unwrap_or(hub)
 }
 
 pub(crate) struct Client {
@@ -62,8 +92,9 @@ impl Client {
     /// # Errors
     /// The status, when it is not let in.
     pub(crate) async fn connect(hub: SocketAddr, token: &str) -> Result<Self, u16> {
-        let stream = TcpStream::connect(hub).await.unwrap();
-        let url = format!("ws://{hub}/rtc?protocol=16&auto_subscribe=1&access_token={token}");
+        let server = clients_of(hub);
+        let stream = TcpStream::connect(server).await.unwrap();
+        let url = format!("ws://{server}/rtc?protocol=16&auto_subscribe=1&access_token={token}");
         match client_async(url, stream).await {
             Ok((socket, _)) => Ok(Self { socket }),
             Err(tokio_tungstenite::tungstenite::Error::Http(response)) => {

@@ -1,25 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What admins do with accounts, who may not, and what is kept of it.
 
+pub(crate) use super::office::{joined, path};
 use super::*;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// An account that its owner has joined, and where he is signed in.
-pub(crate) async fn joined(admin: &mut Browser, office: &Office, name: &str) -> (Value, Browser) {
-    let made = admin.post("/api/accounts", json!({ "name": name })).await;
-    assert_eq!(made.status, 201, "{made:?}");
-    let mut browser = office.browser();
-    let code = &made.body["invitation"]["code"];
-    let asked = json!({ "code": code, "password": PASSWORD });
-    let answer = browser.post("/api/invitation/accept", asked).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    (answer.body, browser)
-}
-
-pub(crate) fn path(account: &Value) -> String {
-    format!("/api/accounts/{}", account["id"].as_str().unwrap())
-}
 
 #[tokio::test]
 async fn who_is_invited_chooses_a_password_once_and_within_a_week() {
