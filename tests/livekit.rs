@@ -29,6 +29,10 @@ pub const ON: &str = "ROOMSEAL_TESTS_ON";
 #[derive(Debug)]
 pub struct Server {
     kind: Kind,
+    /// Whether the hub makes a certificate for itself.
+    tls: bool,
+    /// Whether the hub keeps its people over a restart.
+    keeps: bool,
     address: Ipv4Addr,
     port: u16,
     tcp_port: u16,
@@ -36,7 +40,7 @@ pub struct Server {
     config: PathBuf,
     namespace: Option<Namespace>,
     process: Option<Running>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// Which service it is.
@@ -59,19 +63,35 @@ impl Kind {
 impl Server {
     /// Starts `roomseal hub` on free ports of 127.0.0.1.
     pub fn hub() -> Self {
-        Self::start_as_hub(Ipv4Addr::LOCALHOST, None)
+        Self::hub_at(Ipv4Addr::LOCALHOST, None).started()
+    }
+
+    /// The same with accounts and meetings that are still there after a restart.
+    pub fn hub_with_people() -> Self {
+        let mut hub = Self::hub_at(Ipv4Addr::LOCALHOST, None);
+        hub.keeps = true;
+        hub.started()
+    }
+
+    /// The same over TLS, with a certificate that the hub makes for itself.
+    pub fn hub_with_tls() -> Self {
+        let mut hub = Self::hub_at(Ipv4Addr::LOCALHOST, None);
+        (hub.keeps, hub.tls) = (true, true);
+        hub.started()
     }
 
     /// Starts `roomseal hub` inside a namespace, on the address that it has there.
     pub fn hub_inside(namespace: &Namespace) -> Self {
-        Self::start_as_hub(namespace.address(), Some(namespace.clone()))
+        Self::hub_at(namespace.address(), Some(namespace.clone())).started()
     }
 
-    fn start_as_hub(address: Ipv4Addr, namespace: Option<Namespace>) -> Self {
+    fn hub_at(address: Ipv4Addr, namespace: Option<Namespace>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let [port, tcp_port, udp_port] = free_ports();
-        let mut server = Self {
+        Self {
             kind: Kind::Hub,
+            tls: false,
+            keeps: false,
             address,
             port,
             tcp_port,
@@ -79,10 +99,13 @@ impl Server {
             config: appliance::secret(folder.path(), "api-secret", API_SECRET),
             namespace,
             process: None,
-            _folder: folder,
-        };
-        server.restart();
-        server
+            folder,
+        }
+    }
+
+    fn started(mut self) -> Self {
+        self.restart();
+        self
     }
 
     /// Starts one on free ports of 127.0.0.1: `livekit-server`, or the hub where a run is about that ([`ON`]).
@@ -135,6 +158,8 @@ impl Server {
         std::fs::write(&config, yaml).expect("the configuration can be written");
         let mut server = Self {
             kind: Kind::LiveKit,
+            tls: false,
+            keeps: false,
             address,
             port,
             tcp_port,
@@ -142,7 +167,7 @@ impl Server {
             config,
             namespace,
             process: None,
-            _folder: folder,
+            folder,
         };
         server.restart();
         server
@@ -190,6 +215,12 @@ impl Server {
         if self.namespace.is_some() {
             command.arg("--insecure-lan");
         }
+        if self.keeps {
+            command.arg("--data").arg(self.people());
+        }
+        if self.tls {
+            command.arg("--tls");
+        }
         command.arg("--pages").arg(places::provided("web"));
         command.args(["--api-key", API_KEY, "--api-secret-file"]);
         command.arg(&self.config).env("NO_COLOR", "1");
@@ -208,6 +239,24 @@ impl Server {
     /// Kills it as a crash would.
     pub fn stop(&mut self) {
         self.process = None;
+    }
+
+    /// Where the hub keeps its people, where it does.
+    fn people(&self) -> PathBuf {
+        self.folder.path().join("people")
+    }
+
+    /// The code for the first admin of a hub that keeps its people.
+    pub fn set_up_code(&self) -> String {
+        let file = self.people().join("set-up-code");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            match std::fs::read_to_string(&file) {
+                Ok(code) => return code.trim().to_owned(),
+                Err(error) => assert!(Instant::now() < deadline, "no set-up code: {error}"),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// What it wrote so far.
@@ -229,7 +278,17 @@ impl Server {
 
     /// Where clients connect to.
     pub fn url(&self) -> String {
-        format!("ws://{}:{}", self.address, self.port)
+        let scheme = if self.tls { "wss" } else { "ws" };
+        format!("{scheme}://{}:{}", self.address, self.port)
+    }
+
+    /// The SHA-256 of the certificate that it made for itself, as it said at its start.
+    pub fn certificate(&self) -> String {
+        let log = self.log();
+        let (_, hash) = log
+            .split_once("its SHA-256 is ")
+            .expect("a hub with TLS shows its certificate");
+        hash.chars().take(32 * 3 - 1).collect()
     }
 
     /// Where the hub has the page of `link`: the same room and the same secrets.
@@ -239,7 +298,8 @@ impl Server {
             .trim()
             .split_once("/j/")
             .expect("an invitation link has its room after /j/");
-        format!("http://{}:{}/j/{rest}", self.address, self.port)
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}:{}/j/{rest}", self.address, self.port)
     }
 
     /// The port for signalling.

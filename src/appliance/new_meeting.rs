@@ -8,7 +8,7 @@ use roomseal_e2ee::Secret;
 use roomseal_policy::{
     Certificate, Chain, Check, Decision, E2ee, Host, HostCheck, HostGrant, HostKey, HostName,
     KeyModel, KeySeed, Link, LinkSecret, MeetingKey, MeetingPassphrase, Origin, PolicyNonce,
-    RoomCode, RoomName, SecretSource, UnusableSeed,
+    RoomCode, RoomName, SecretSource, ServiceCertificateHash, UnusableSeed,
 };
 use zeroize::Zeroizing;
 
@@ -34,6 +34,14 @@ impl NewMeeting {
         let key = MeetingKey::from_seed(&seed);
         let guest = Link::guest(origin, room, secret, key.hash(), announced);
         Ok(Self { seed, key, guest })
+    }
+
+    /// The same on a service that made its TLS certificate itself: all links from now on say which.
+    pub(crate) fn with_service_certificate(self, hash: ServiceCertificateHash) -> Self {
+        Self {
+            guest: self.guest.with_service_certificate(hash),
+            ..self
+        }
     }
 
     /// One that was made before, by its key and its link for guests.

@@ -53,6 +53,7 @@ use crate::status::Publisher;
 use crate::supervise::Stop;
 
 pub use self::certificate::{CertificateError, Identity, own_names, state_directory};
+pub(crate) use self::certificate::{grouped, made};
 
 /// Browsers open six at a time; one more than these waits until another ends.
 const MOST_CONNECTIONS: usize = 32;

@@ -190,8 +190,8 @@ async fn stay(
     .context("media did not start")??;
 
     let loopback = setup.service.server.is_loopback();
-    let (handle, mut service_events) = LiveKit::connect(setup.service.clone());
-    let admin = Admin::new(&setup.service);
+    let (handle, mut service_events) = LiveKit::connect(setup.reached());
+    let admin = Admin::new(&setup.reached());
     status.invite_by(
         setup
             .meeting

@@ -17,23 +17,37 @@ const MOST_OF_ONE: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Place {
     _one_of_all: OwnedSemaphorePermit,
-    _one_of_its_address: Guest,
+    _one_of_its_address: Option<Guest>,
 }
 
-/// Takes connections, `most` at a time, and serves each in a task of its own.
-///
-/// `what`: what they are for, for the log.
+/// How connections are let in.
+#[derive(Debug)]
+pub(crate) struct Crowd {
+    /// At a time.
+    pub(crate) most: usize,
+    /// What they are for, for the log.
+    pub(crate) what: &'static str,
+    pub(crate) guests: Arc<Guests>,
+    /// Whose connections are those of many.
+    pub(crate) proxies: Vec<IpAddr>,
+}
+
+/// Takes connections and serves each in a task of its own.
 pub(crate) async fn welcome<F>(
     listener: TcpListener,
-    most: usize,
-    what: &str,
+    crowd: Crowd,
     serve: impl Fn(TcpStream, SocketAddr, Place) -> F,
 ) -> Infallible
 where
     F: Future<Output = ()> + Send + 'static,
 {
+    let Crowd {
+        most,
+        what,
+        guests,
+        proxies,
+    } = crowd;
     let places = Arc::new(Semaphore::new(most));
-    let guests = Arc::<Guests>::default();
     loop {
         let place = Arc::clone(&places)
             .acquire_owned()
@@ -41,9 +55,18 @@ where
             .expect("this semaphore is never closed");
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let Some(guest) = guests.admit(peer.ip()) else {
-                    tracing::debug!("one address holds all connections for {what} that it may");
-                    continue;
+                let address = peer.ip().to_canonical();
+                let guest = match proxies.contains(&address) {
+                    true => None,
+                    false => match guests.admit(address) {
+                        Some(guest) => Some(guest),
+                        None => {
+                            tracing::debug!(
+                                "one address holds all connections for {what} that it may"
+                            );
+                            continue;
+                        }
+                    },
                 };
                 let place = Place {
                     _one_of_all: place,
@@ -62,18 +85,18 @@ where
 
 /// The addresses that hold connections.
 #[derive(Debug, Default)]
-struct Guests(Mutex<HashMap<IpAddr, usize>>);
+pub(crate) struct Guests(Mutex<HashMap<IpAddr, usize>>);
 
 /// A connection of an address; dropping it gives it back.
 #[derive(Debug)]
-struct Guest {
+pub(crate) struct Guest {
     guests: Arc<Guests>,
     address: IpAddr,
 }
 
 impl Guests {
     /// Counts a connection in; `None` when the address has as many as it may.
-    fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Guest> {
+    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Guest> {
         let address = network(address);
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = held.entry(address).or_default();

@@ -19,7 +19,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use roomseal_policy::RoomName;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Hidden, Problem};
+use crate::api::{Api, Hidden, Problem};
 use crate::entry::{self, GUEST, Person, VALID};
 use crate::guests::network;
 use crate::hosts::{self, Unfit};
@@ -136,7 +136,7 @@ async fn let_in(
     if request.method() != Method::POST {
         return Err(Problem::method("POST"));
     }
-    let url = place(request.headers())?;
+    let url = place(request.headers(), &building.api)?;
     let room = RoomName::from_str(room)
         .map_err(|error| Problem::new(StatusCode::NOT_FOUND, "no-room", error.to_string()))?;
     let headers = request.headers().clone();
@@ -251,18 +251,21 @@ pub(crate) fn too_often(wait: Duration) -> Problem {
 }
 
 /// Where who asks connects to: where they asked. Pages of other places may not ask in somebody's browser.
-fn place(headers: &HeaderMap) -> Result<String, Problem> {
+fn place(headers: &HeaderMap, api: &Api) -> Result<String, Problem> {
     let host = pages::host(headers).ok_or_else(|| {
         let what = "the request does not say which host it is for; send the header Host";
         Problem::new(StatusCode::BAD_REQUEST, "no-host", what)
     })?;
     let Some(origin) = headers.get(header::ORIGIN) else {
-        // No browser.
-        return Ok(format!("ws://{host}"));
+        // No browser. Without TLS it may come by a proxy, and whatever that spoke with it.
+        let site = api.site(host);
+        let is_secure = api.is_tls || site.is_some_and(|site| site.starts_with("https:"));
+        let scheme = if is_secure { "wss" } else { "ws" };
+        return Ok(format!("{scheme}://{host}"));
     };
     let origin = origin.to_str().unwrap_or_default();
     let scheme = match origin.split_once("://") {
-        Some(("http", from)) if from == host => "ws",
+        Some(("http", from)) if from == host && !api.is_tls => "ws",
         Some(("https", from)) if from == host => "wss",
         _ => {
             let what = "only the page of this hub joins its meetings";

@@ -53,6 +53,7 @@ mod serve;
 mod signalling;
 mod streams;
 mod switch;
+mod tls;
 pub mod token;
 mod twirp;
 mod wire;
@@ -64,3 +65,4 @@ pub use engine::{
 };
 pub use pages::{Pages, PagesError};
 pub use serve::{Config, Error, Hub};
+pub use tls::{Identity, IdentityError, Issuer};

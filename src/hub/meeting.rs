@@ -17,6 +17,7 @@ use crate::api::Api;
 use crate::engine::{Embedded, Engine};
 use crate::entry::since_1970;
 use crate::forward::{Forwarder, PeerId, Way};
+use crate::guests::Guests;
 use crate::hosts::{Heard, Unfit};
 use crate::join::Joins;
 use crate::lobby::Lobby;
@@ -110,6 +111,8 @@ pub(crate) struct Building {
     pub(crate) lobby: Lobby,
     pub(crate) api: Api,
     pub(crate) engine: Engine,
+    /// Who holds connections for signalling.
+    pub(crate) guests: Arc<Guests>,
 }
 
 /// A room, as others reach it.

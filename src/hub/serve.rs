@@ -14,12 +14,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use crate::api::{self, Api, Origin};
 use crate::engine::{self, AddressError, Engine, EngineConfig, EngineError};
 use crate::forward::Addresses;
-use crate::guests::{self, Place};
+use crate::guests::{self, Crowd, Place};
 use crate::join::{self, Joins};
 use crate::lobby::Lobby;
 use crate::meeting::Building;
@@ -28,6 +30,7 @@ use crate::people::People;
 use crate::plugnmeet;
 use crate::secrets::Secrets;
 use crate::signalling;
+use crate::tls::{Identity, Issuer};
 use crate::token::ApiKeys;
 use crate::twirp;
 
@@ -39,6 +42,9 @@ pub(crate) const READING: Duration = Duration::from_secs(10);
 
 /// A request line with all headers; a token with metadata is the longest of them.
 const LONGEST_HEAD: usize = 64 * 1024;
+
+/// What browsers remember of a hub with a certificate of an authority.
+const YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// The longest packet.
 pub(crate) const DATAGRAM: usize = 2048;
@@ -56,8 +62,15 @@ pub struct Config {
     pub pages: Option<Pages>,
     /// Who has an account here.
     pub people: Arc<People>,
-    /// Where browsers find the hub; `None`: on this machine only.
+    /// Where browsers find the hub; `None`: at its addresses, and at `names` over TLS.
     pub origin: Option<Origin>,
+    /// What is shown to who connects; `None`: no TLS, except by a proxy.
+    pub tls: Option<Arc<Identity>>,
+    /// What else this machine is called, for who comes over TLS.
+    pub names: Vec<String>,
+    /// Proxies that say truly for whom they ask. Those of this machine are believed too, but all that they carry counts as
+    /// connections of one address unless they are named here.
+    pub proxies: Vec<IpAddr>,
 }
 
 /// Why the hub does not start.
@@ -75,6 +88,7 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Hub {
     listener: TcpListener,
+    tls: Option<Arc<Identity>>,
     streams: Option<TcpListener>,
     building: Arc<Building>,
 }
@@ -99,6 +113,7 @@ impl Hub {
         Ok(Self {
             listener,
             streams,
+            tls: config.tls.clone(),
             building: Arc::new(Building {
                 keys: Arc::clone(&keys),
                 pages: config.pages,
@@ -110,7 +125,11 @@ impl Hub {
                     people: config.people,
                     keys,
                     origin: config.origin,
+                    is_tls: config.tls.is_some(),
+                    names: config.names,
+                    proxies: config.proxies,
                 },
+                guests: Arc::default(),
             }),
         })
     }
@@ -135,7 +154,7 @@ impl Hub {
     pub async fn serve(self) -> Infallible {
         let holding = self.building.engine.clone();
         let holding = holding.hold(self.streams, Arc::clone(&self.building));
-        let listening = listen(self.listener, self.building);
+        let listening = listen(self.listener, self.tls, self.building);
         tokio::select! {
             never = holding => never,
             never = listening => never,
@@ -143,44 +162,87 @@ impl Hub {
     }
 }
 
-async fn listen(listener: TcpListener, building: Arc<Building>) -> Infallible {
-    guests::welcome(
-        listener,
-        MOST_CONNECTIONS,
-        "signalling",
-        |stream, peer, place| {
-            let building = Arc::clone(&building);
-            async move {
+async fn listen(
+    listener: TcpListener,
+    tls: Option<Arc<Identity>>,
+    building: Arc<Building>,
+) -> Infallible {
+    let acceptor = tls
+        .as_ref()
+        .map(|tls| TlsAcceptor::from(Arc::clone(&tls.config)));
+    let is_strict = tls.is_some_and(|tls| tls.issuer() == Issuer::Authority);
+    let guests = Arc::clone(&building.guests);
+    let proxies = building.api.proxies.clone();
+    let crowd = Crowd {
+        most: MOST_CONNECTIONS,
+        what: "signalling",
+        guests,
+        proxies,
+    };
+    guests::welcome(listener, crowd, |stream, peer, place| {
+        let (building, acceptor) = (Arc::clone(&building), acceptor.clone());
+        async move {
+            // Signalling is many small messages.
+            let _ = stream.set_nodelay(true);
+            let visit = Visit {
+                peer: peer.ip(),
+                building,
                 // Kept by what the connection is upgraded to, as long as that lasts.
-                visit(stream, peer.ip(), building, Arc::new(place)).await;
+                held: Arc::new(place),
+                is_strict,
+            };
+            let Some(acceptor) = acceptor else {
+                return visit.serve(stream).await;
+            };
+            match tokio::time::timeout(READING, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => visit.serve(stream).await,
+                Ok(Err(error)) => tracing::debug!(%error, "a client does not speak TLS"),
+                Err(_) => tracing::debug!("a client takes too long to begin"),
             }
-        },
-    )
+        }
+    })
     .await
 }
 
-async fn visit(stream: TcpStream, address: IpAddr, building: Arc<Building>, held: Arc<Place>) {
-    // Signalling is many small messages.
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| {
-        let (building, held) = (Arc::clone(&building), Arc::clone(&held));
-        async move { Ok::<_, Infallible>(answer(request, address, building, held).await) }
-    });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(READING)
-        .max_buf_size(LONGEST_HEAD)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades()
-        .await;
-    if let Err(error) = served {
-        tracing::debug!(%error, "a connection ended early");
+/// A connection, and what serves it.
+#[derive(Clone)]
+struct Visit {
+    peer: IpAddr,
+    building: Arc<Building>,
+    held: Arc<Place>,
+    /// Whether browsers are to come over TLS alone from now on.
+    is_strict: bool,
+}
+
+impl Visit {
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+        let service = service_fn(move |request| {
+            let visit = self.clone();
+            async move {
+                let mut response = answer(request, visit.peer, visit.building, visit.held).await;
+                if visit.is_strict {
+                    let headers = response.headers_mut();
+                    headers.insert(header::STRICT_TRANSPORT_SECURITY, YEAR);
+                }
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let served = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(READING)
+            .max_buf_size(LONGEST_HEAD)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
+            .await;
+        if let Err(error) = served {
+            tracing::debug!(%error, "a connection ended early");
+        }
     }
 }
 
 async fn answer(
     request: Request<Incoming>,
-    address: IpAddr,
+    peer: IpAddr,
     building: Arc<Building>,
     held: Arc<Place>,
 ) -> Response<Full<Bytes>> {
@@ -193,19 +255,20 @@ async fn answer(
         );
     }
     if let Some(room) = join::room_of(path).map(str::to_owned) {
+        let address = building.api.address(request.headers(), peer);
         return join::answer(request, &room, address, &building).await;
     }
     if engine::is_webhook(request.uri().path()) {
         return engine::hear_webhook(request, &building).await;
     }
     if request.uri().path().starts_with(plugnmeet::PATH) {
-        return plugnmeet::answer(request, address, &building).await;
+        return plugnmeet::answer(request, peer, &building).await;
     }
     if request.uri().path().starts_with(twirp::PATH) {
         return twirp::answer(request, &building).await;
     }
     if api::owns(request.uri().path()) {
-        return api::answer(request, address, building).await;
+        return api::answer(request, peer, building).await;
     }
     if request.method() != Method::GET {
         return say(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here");
@@ -215,7 +278,19 @@ async fn answer(
         ("/", _) => say(StatusCode::OK, "OK"),
         ("/rtc/validate", Engine::Embedded(_)) => signalling::validate(&request, &building).await,
         ("/rtc" | "/rtc/", Engine::Embedded(embedded)) => {
-            signalling::enter(request, building, embedded, held).await
+            let address = building.api.address(request.headers(), peer);
+            // A connection of a proxy was counted as nobody's.
+            let guest = match building.api.proxies.contains(&peer.to_canonical()) {
+                true => building.guests.admit(address).map(Some),
+                false => Some(None),
+            };
+            match guest {
+                Some(guest) => signalling::enter(request, building, embedded, (held, guest)).await,
+                None => say(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "your address holds all connections that it may",
+                ),
+            }
         }
         (path, Engine::LiveKit(livekit)) if path.starts_with("/rtc") => {
             let url = livekit.url();

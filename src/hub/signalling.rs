@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use crate::bucket::Bucket;
 use crate::engine::Embedded;
 use crate::entry::since_1970;
-use crate::guests::Place;
+use crate::guests::{Guest, Place};
 use crate::hosts::{self, Unfit};
 use crate::meeting::{Building, Closed, Connection, Knock};
 use crate::people;
@@ -43,7 +43,7 @@ pub(crate) async fn enter(
     mut request: Request<Incoming>,
     building: Arc<Building>,
     embedded: Arc<Embedded>,
-    held: Arc<Place>,
+    held: (Arc<Place>, Option<Guest>),
 ) -> Response<Full<Bytes>> {
     let (admission, query) = match admit(&request, &building.keys) {
         Ok(admitted) => admitted,

@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::engine::Embedded;
 use crate::forward::Way;
-use crate::guests;
+use crate::guests::{self, Crowd};
 use crate::serve::DATAGRAM;
 
 /// Connections at a time.
@@ -73,7 +73,13 @@ impl Streams {
 
 /// Takes connections and hands what comes over them to the rooms.
 pub(crate) async fn listen(listener: TcpListener, embedded: Arc<Embedded>) -> Infallible {
-    guests::welcome(listener, MOST_STREAMS, "media", |stream, peer, place| {
+    let crowd = Crowd {
+        most: MOST_STREAMS,
+        what: "media",
+        guests: Arc::default(),
+        proxies: Vec::new(),
+    };
+    guests::welcome(listener, crowd, |stream, peer, place| {
         let embedded = Arc::clone(&embedded);
         async move {
             carry(stream, peer, &embedded).await;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Somebody in a Roomseal meeting by the join page, in a real browser.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use roomseal_appliance::status::Status;
@@ -16,7 +17,7 @@ use crate::{SOON, one_at_a_time, talking_clip};
 /// The counts of one line of a list on the page.
 const COUNT: &str = "Number(document.querySelector('SELECTOR')?.dataset.NAME ?? 0)";
 
-fn count(browser: &mut Browser, selector: &str, name: &str) -> u64 {
+pub(crate) fn count(browser: &mut Browser, selector: &str, name: &str) -> u64 {
     let script = COUNT.replace("SELECTOR", selector).replace("NAME", name);
     browser.run(&script).as_u64().unwrap_or_default()
 }
@@ -68,7 +69,7 @@ fn reaches(browser: &mut Browser, what: &str, goal: u64, value: impl Fn(&mut Bro
     }
 }
 
-fn shows(browser: &mut Browser, state: &str) {
+pub(crate) fn shows(browser: &mut Browser, state: &str) {
     browser.see(&format!("body[data-state=\"{state}\"] #state"), "", SOON);
 }
 
@@ -140,8 +141,8 @@ fn they_write(browser: &mut Browser, device: &Appliance, sealed: bool) {
 
 const BOX_CAMERA: &str = "#people [data-identity=\"box\"] [data-source=\"camera\"]";
 const BOX_MICROPHONE: &str = "#people [data-identity=\"box\"] [data-source=\"microphone\"]";
-const OWN_CAMERA: &str = "#own [data-source=\"camera\"]";
-const OWN_MICROPHONE: &str = "#own [data-source=\"microphone\"]";
+pub(crate) const OWN_CAMERA: &str = "#own [data-source=\"camera\"]";
+pub(crate) const OWN_MICROPHONE: &str = "#own [data-source=\"microphone\"]";
 
 #[test]
 fn a_person_with_a_browser_joins_by_link_and_a_press_at_the_box_turns_both_shields_green() {
@@ -320,17 +321,23 @@ fn a_host_by_the_page_turns_encryption_on_and_off_mutes_removes_and_ends_the_mee
     let _turn = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let clip = talking_clip(folder.path());
-    let server = Server::hub();
+    let server = Server::hub_with_tls();
     let links = folder.path().join("meeting");
-    let (host_link, _) = new_meeting(&links, "hosted", &["--announce-off"]);
+    let hash = server.certificate();
+    let more = ["--announce-off", "--certificate-sha256", &hash];
+    let (host_link, guest_link) = new_meeting(&links, "hosted", &more);
+    // Boxes know the certificate from the link, where it is one of this hub.
+    let link = std::fs::read_to_string(&host_link).unwrap();
+    let link = server.page_of(&link);
+    std::fs::write(&host_link, &link).unwrap();
     // A host as well, which tells the hub who the hosts are: it may write the metadata.
     let guest = start("run", "guest", &host_link)
         .api_key(&server)
         .playing(&clip)
         .join(&server, "hosted");
-    let link = std::fs::read_to_string(host_link).unwrap();
+    believes_no_other_certificate(&server, &guest_link);
     let mut browser = Browser::start();
-    browser.open(&server.page_of(&link), Window::Phone, "dark");
+    browser.open(&link, Window::Phone, "dark");
     browser.see("#room", "hosted", SOON);
     browser.see("#cameras:not(:empty)", "", SOON);
     browser.see("#preview", "", SOON);
@@ -376,6 +383,20 @@ fn a_host_by_the_page_turns_encryption_on_and_off_mutes_removes_and_ends_the_mee
     assert!(complaints.is_empty(), "{complaints:?}");
     keeps_order(&mut browser, &guest);
     browser.close();
+}
+
+/// Somebody whose link names another certificate than the hub has does not come in.
+fn believes_no_other_certificate(server: &Server, link: &Path) {
+    let text = std::fs::read_to_string(link).unwrap();
+    let (before, hash) = text.split_once("&t=").unwrap();
+    let other = if hash.starts_with('A') { "B" } else { "A" };
+    let text = format!("{before}&t={other}{}", &hash[1..]);
+    std::fs::write(link, server.page_of(&text)).unwrap();
+    let misled = start("guest", "misled", link).join(server, "hosted");
+    let refused = |line: &str| line.contains("not the expected one").then_some(());
+    misled
+        .process
+        .wait_for("refused certificate", SOON, refused);
 }
 
 /// Waits until an expression in the page is true.

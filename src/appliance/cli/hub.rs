@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `roomseal hub`: the meeting service, as a process of its own.
 
+mod certificate;
+
 use std::io::IsTerminal as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,9 +17,10 @@ use roomseal_hub::{
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
+use self::certificate::Source;
 use super::Failure;
 use crate::config::Log;
-use crate::{logging, secret};
+use crate::{logging, page, secret};
 
 /// Arguments of `roomseal hub`.
 #[derive(Debug, clap::Args)]
@@ -39,7 +42,12 @@ in with tokens of that server's API key, and the same rules hold. Example:
   roomseal hub --engine livekit --livekit-url wss://livekit.example.org --livekit-api-key APIxyz \
       --livekit-api-secret-file secret --data people
 
-It speaks no TLS: other devices reach it through a proxy that does, or on a network that is trusted (--insecure-lan).")]
+Beyond this machine it speaks TLS alone: with a certificate of yours (--tls-certificate, --tls-key), or with one that it makes
+for itself and keeps in --data. The SHA-256 of a self-made one is shown at the start; boxes check it by that:
+
+  roomseal hub --listen 192.0.2.7:7880 --media 192.0.2.7:7882 --data people --api-key office --api-secret-file secret
+  roomseal new-meeting --origin https://192.0.2.7:7880 --certificate-sha256 HEX --room lobby --into meeting
+  roomseal run --url wss://192.0.2.7:7880 --api-key office --api-secret-file secret --link-file meeting/host.link")]
 pub struct HubArgs {
     /// Where signalling is listened for
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7880")]
@@ -89,7 +97,19 @@ pub struct HubArgs {
     /// Folder of the join page, as `.ci/web` builds it [default: as installed, /usr/share/roomseal/join]
     #[arg(long, value_name = "FOLDER")]
     pages: Option<PathBuf>,
-    /// Allow signalling without TLS beyond this machine
+    /// PEM file with a certificate, then those of its issuers; read again within a minute of a change, at once on SIGHUP
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// PEM file (mode 0600) with the private key of that certificate
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<String>,
+    /// Speak TLS on this machine too, with a self-made certificate
+    #[arg(long, conflicts_with = "tls_certificate")]
+    tls: bool,
+    /// A proxy in front of the hub that says for whom it asks (X-Forwarded-For); may be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    trusted_proxy: Vec<IpAddr>,
+    /// Allow signalling and pages without TLS beyond this machine: who is on the way reads and changes who meets whom
     #[arg(long)]
     insecure_lan: bool,
 }
@@ -110,13 +130,8 @@ impl HubArgs {
                  as `ip address` lists them"
             )));
         }
-        if !self.listen.ip().is_loopback() && !self.insecure_lan {
-            return Err(Failure::Usage(format!(
-                "--listen {} would be reached without TLS from other machines: put a proxy with TLS in front of a \
-                 loopback address, or add --insecure-lan on a network that you trust",
-                self.listen
-            )));
-        }
+        let names = page::own_names(self.listen.ip());
+        let certificate = self.certificate(&names)?;
         let origin = self.origin.as_deref().map(Origin::parse).transpose();
         let origin = origin.map_err(|error| Failure::Usage(format!("--origin: {error}")))?;
         let keys = self.keys()?;
@@ -131,6 +146,13 @@ impl HubArgs {
             pages,
             people,
             origin,
+            tls: None,
+            names,
+            proxies: self
+                .trusted_proxy
+                .iter()
+                .map(IpAddr::to_canonical)
+                .collect(),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -138,8 +160,34 @@ impl HubArgs {
             .map_err(anyhow::Error::from)?;
         Ok(runtime.block_on(async {
             let people = Arc::new(people(data.as_deref()).await?);
-            serve(config(Arc::clone(&people)), &people).await
+            serve(config(Arc::clone(&people)), &people, certificate).await
         })?)
+    }
+
+    /// Where the certificate comes from, if the hub is to speak TLS.
+    ///
+    /// # Errors
+    /// It has to, and there is no place for a certificate.
+    fn certificate(&self, names: &[String]) -> Result<Option<Source>, Failure> {
+        if let (Some(chain), Some(key)) = (&self.tls_certificate, &self.tls_key) {
+            return Ok(Some(Source::Given {
+                chain: chain.clone(),
+                key: key.clone(),
+            }));
+        }
+        let is_here = self.listen.ip().to_canonical().is_loopback();
+        if !self.tls && (is_here || self.insecure_lan) {
+            return Ok(None);
+        }
+        match &self.data {
+            Some(data) => Ok(Some(Source::own(data, names.to_vec()))),
+            None => Err(Failure::Usage(format!(
+                "--listen {} takes TLS, and there is no place for a certificate: name a folder for a self-made one with \
+                 --data, or one of yours with --tls-certificate and --tls-key; --insecure-lan does without, on a network \
+                 that you trust",
+                self.listen
+            ))),
+        }
     }
 }
 
@@ -288,11 +336,29 @@ async fn people(data: Option<&Path>) -> anyhow::Result<People> {
     })
 }
 
-async fn serve(config: Config, people: &People) -> anyhow::Result<()> {
+async fn serve(
+    mut config: Config,
+    people: &People,
+    certificate: Option<Source>,
+) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let identity = certificate.as_ref().map(Source::identity).transpose()?;
+    let identity = identity.map(Arc::new);
+    config.tls = identity.clone();
+    let is_clear = identity.is_none() && !config.listen.ip().to_canonical().is_loopback();
     let hub = Hub::bind(config).await?;
     let address = hub.address().context("the hub has no address")?;
+    let shown = certificate.zip(identity);
+    if let Some((source, identity)) = &shown {
+        source.introduce(identity);
+    }
+    if is_clear {
+        tracing::warn!(
+            "signalling and pages are NOT PROTECTED on the network (--insecure-lan): who is on the way reads and changes \
+             who meets whom, and browsers give such pages no camera"
+        );
+    }
     match hub.media() {
         Some(media) => tracing::info!(
             "the hub listens on {address}, media on {} (UDP) and {} (TCP)",
@@ -301,11 +367,18 @@ async fn serve(config: Config, people: &People) -> anyhow::Result<()> {
         ),
         None => tracing::info!("the hub listens on {address}"),
     }
+    let renewing = async {
+        match &shown {
+            Some((source, identity)) => source.keep_up(identity).await,
+            None => certificate::nothing_to_read().await,
+        }
+    };
     // Where nobody waits for it, this does nothing.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     tokio::select! {
         never = hub.serve() => match never {},
         error = show_codes(people) => Err(error),
+        error = renewing => Err(error),
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
     }

@@ -12,7 +12,9 @@ use qrcode::{EcLevel, QrCode};
 use roomseal_e2ee::Secret;
 use roomseal_policy::{
     E2ee, HostGrant, HostName, MeetingPassphrase, Origin, RoomName, SecretSource,
+    ServiceCertificateHash,
 };
+use roomseal_service::livekit::CertificateHash;
 use zeroize::Zeroizing;
 
 use super::Failure;
@@ -41,6 +43,10 @@ pub struct NewMeetingArgs {
     /// Where the meeting is: what stands before /j/ in its links
     #[arg(long, value_name = "URL")]
     pub origin: String,
+    /// SHA-256 of the certificate of a service that made its own (64 hex digits), as it shows at its start: boxes and guests
+    /// that come by these links then believe this one
+    #[arg(long, value_name = "HEX")]
+    pub certificate_sha256: Option<String>,
     /// Directory for the links; made if it is not there
     #[arg(long, value_name = "DIR")]
     pub into: PathBuf,
@@ -94,7 +100,23 @@ impl NewMeetingArgs {
         } else {
             E2ee::On
         };
+        let certificate = self
+            .certificate_sha256
+            .as_deref()
+            .map(str::parse::<CertificateHash>);
+        let certificate = certificate
+            .transpose()
+            .map_err(|error| Failure::Usage(format!("--certificate-sha256: {error}")))?;
+        if certificate.is_some() && !origin.is_tls() {
+            return Err(Failure::Usage(format!(
+                "--certificate-sha256 with --origin {origin}, which is reached without TLS: write https://"
+            )));
+        }
         let mut meeting = NewMeeting::make(origin, room, secret, announced)?;
+        if let Some(hash) = certificate {
+            let hash = ServiceCertificateHash::new(*hash.as_bytes());
+            meeting = meeting.with_service_certificate(hash);
+        }
         let hosts = self.hosts.iter().map(|name| {
             let name: HostName = name.parse().map_err(|error| usage(&error))?;
             Ok(meeting.grant(&name)?)

@@ -100,7 +100,7 @@ impl Identity {
                 path: path.clone(),
                 source,
             };
-            secret::keep(&path, &made(names)?).map_err(unkept)?;
+            secret::keep(&path, &made(names, "Roomseal box")?).map_err(unkept)?;
         }
         let kept = secret::read(&path.display().to_string(), Path::new("."))?;
         Self::of(kept.expose(), kept.expose()).map_err(|problem| CertificateError::Broken {
@@ -115,7 +115,7 @@ impl Identity {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| format!("it is no PEM file ({error})"))?;
         let first = chain.first().ok_or("there is no certificate in it")?;
-        let fingerprint = fingerprint(first);
+        let fingerprint = grouped(&Sha256::digest(first.as_ref()));
         // What it says of a key is not repeated.
         let key =
             PrivateKeyDer::from_pem_slice(key).map_err(|_| "there is no private key for it")?;
@@ -164,25 +164,22 @@ pub fn own_names(address: IpAddr) -> Vec<String> {
     names
 }
 
-/// A new key and certificate, as PEM.
-fn made(names: &[String]) -> Result<Zeroizing<String>, rcgen::Error> {
+/// A new key and certificate, as PEM; `called` is for people.
+pub(crate) fn made(names: &[String], called: &str) -> Result<Zeroizing<String>, rcgen::Error> {
     let key = rcgen::KeyPair::generate()?;
     let mut wanted = rcgen::CertificateParams::new(names)?;
     wanted.distinguished_name = rcgen::DistinguishedName::new();
     wanted
         .distinguished_name
-        .push(rcgen::DnType::CommonName, "Roomseal box");
+        .push(rcgen::DnType::CommonName, called);
     let certificate = wanted.self_signed(&key)?;
     let secret = Zeroizing::new(key.serialize_pem());
     Ok(Zeroizing::new(format!("{}{}", *secret, certificate.pem())))
 }
 
 /// `AB:CD:…`, as browsers and openssl show it.
-fn fingerprint(certificate: &CertificateDer<'_>) -> String {
-    let pairs: Vec<String> = Sha256::digest(certificate.as_ref())
-        .iter()
-        .map(|byte| format!("{byte:02X}"))
-        .collect();
+pub(crate) fn grouped(hash: &[u8]) -> String {
+    let pairs: Vec<String> = hash.iter().map(|byte| format!("{byte:02X}")).collect();
     pairs.join(":")
 }
 
@@ -247,8 +244,8 @@ mod tests {
             std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
             path
         };
-        let one = write("one.pem", &made(&names()).unwrap());
-        let other = write("other.pem", &made(&names()).unwrap());
+        let one = write("one.pem", &made(&names(), "box").unwrap());
+        let other = write("other.pem", &made(&names(), "box").unwrap());
         Identity::configured(&one, &one).unwrap();
         let mixed = Identity::configured(&one, &other).unwrap_err().to_string();
         assert!(mixed.contains("do not belong together"), "{mixed}");

@@ -68,7 +68,7 @@ impl Session<'_> {
         };
         if meeting.key_model() == KeyModel::Server {
             let room = meeting.room.to_string();
-            self.kept.ask(self.setup.service.clone(), room, after);
+            self.kept.ask(self.setup.reached(), room, after);
         }
     }
 

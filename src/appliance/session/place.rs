@@ -2,8 +2,8 @@
 //! Where the box goes: into meetings that somebody names, and into one that it makes.
 
 use roomseal_e2ee::Secret;
-use roomseal_policy::{E2ee, HostName, Link, SecretSource};
-use roomseal_service::livekit::TokenSource;
+use roomseal_policy::{E2ee, HostName, Link, SecretSource, ServiceCertificateHash};
+use roomseal_service::livekit::{CertificateHash, Config as ServiceConfig, ServerUrl, TokenSource};
 
 use super::Setup;
 use crate::config::RoomsealMeeting;
@@ -72,6 +72,38 @@ pub(super) fn is_set_up() -> Reply {
     Reply::NotNow("this box is set up already; `roomseal provision` sets it up anew".to_owned())
 }
 
+impl Setup {
+    /// How the service is reached for the meeting of the moment: where the configuration names no certificate, the
+    /// link's counts (PROTOCOL §1), if the link is of this service.
+    pub(super) fn reached(&self) -> ServiceConfig {
+        let mut service = self.service.clone();
+        let link = self
+            .meeting
+            .as_ref()
+            .and_then(|meeting| meeting.link.as_ref());
+        if let Some(link) = link.filter(|link| is_same_place(link, &service.server))
+            && let Some(hash) = link.service_certificate()
+        {
+            let hash = CertificateHash::new(*hash.as_bytes());
+            service.trust.certificate.get_or_insert(hash);
+        }
+        service
+    }
+}
+
+/// Whether a link leads to this service, or a box to where its links lead.
+fn is_same_place(link: &Link, server: &ServerUrl) -> bool {
+    let host = link
+        .origin()
+        .host()
+        .trim_start_matches('[')
+        .trim_end_matches(']');
+    link.origin().is_tls()
+        && server.is_encrypted()
+        && host.eq_ignore_ascii_case(server.host())
+        && link.origin().port() == server.port()
+}
+
 /// A meeting that nobody has been in, with this box as its host.
 pub(super) fn new(setup: &Setup) -> Result<Destination, Reply> {
     if let TokenSource::Given(token) = &setup.service.tokens {
@@ -93,13 +125,20 @@ fn make(setup: &Setup) -> anyhow::Result<Link> {
         .trim()
         .parse::<HostName>()
         .or_else(|_| NAMELESS.parse())?;
-    NewMeeting::make(
+    let meeting = NewMeeting::make(
         origin,
         new_meeting::room()?,
         new_meeting::link_secret()?,
         E2ee::On,
-    )?
-    .host(&name)
+    )?;
+    // Who comes by the link shall believe the same certificate.
+    let pinned = setup.service.trust.certificate;
+    let pinned = pinned.map(|hash| ServiceCertificateHash::new(*hash.as_bytes()));
+    let meeting = match pinned.filter(|_| is_same_place(meeting.guest(), &setup.service.server)) {
+        Some(hash) => meeting.with_service_certificate(hash),
+        None => meeting,
+    };
+    meeting.host(&name)
 }
 
 fn secret_in(link: &Link) -> Option<Secret> {

@@ -75,9 +75,13 @@ impl Origin {
 
 /// Whether a host, without port, is this machine whoever asks.
 fn is_here(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    let address = address.parse::<IpAddr>();
+    let address = bare(host).parse::<IpAddr>();
     host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// An address of IPv6 without its brackets.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 impl Api {
@@ -96,15 +100,15 @@ impl Api {
         let host = headers.get(header::HOST);
         let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
         // A name that anybody can point here would make its pages those of this site.
-        if !self.is_called(host) {
+        let Some(site) = self.site(host) else {
             return Err(Problem::new(
                 StatusCode::MISDIRECTED_REQUEST,
                 "misdirected",
                 "this hub has another name; ask for it by its address, or by what --origin says",
             ));
-        }
+        };
         if request.method() != Method::GET {
-            self.is_own(headers, host)?;
+            self.is_own(headers, &site)?;
         }
         Ok(address)
     }
@@ -114,34 +118,64 @@ impl Api {
     /// # Errors
     /// What to do, when it came in clear.
     pub(crate) fn admit(&self, headers: &HeaderMap, peer: IpAddr) -> Result<IpAddr, &'static str> {
-        if self.is_secure() || peer.is_loopback() {
-            Ok(origin_of(headers, peer))
+        if self.is_tls || self.is_believed(peer) {
+            Ok(self.address(headers, peer))
         } else {
             Err(
-                "from other machines this is answered over TLS only; put a proxy with TLS in front of the hub, and \
-                 start the hub with --origin https://…",
+                "from other machines this is answered over TLS only; start the hub with a certificate \
+                 (--tls-certificate), or with --origin https://… and --trusted-proxy, the address of a proxy that has one",
             )
         }
     }
 
-    /// Whether browsers reach it over TLS.
-    pub(crate) fn is_secure(&self) -> bool {
-        self.origin.as_ref().is_some_and(|origin| origin.is_secure)
+    /// From where a request comes: what a proxy says of it, or its connection.
+    pub(crate) fn address(&self, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
+        if self.is_believed(peer) {
+            forwarded_for(headers).unwrap_or(peer)
+        } else {
+            peer
+        }
     }
 
-    fn is_called(&self, host: &str) -> bool {
-        let own = self.origin.as_ref().map(|origin| origin.host.as_str());
-        own.is_some_and(|own| own.eq_ignore_ascii_case(host)) || is_here(without_port(host))
+    /// Whether it is this machine, or a proxy that was named.
+    fn is_believed(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        peer.is_loopback() || self.proxies.contains(&peer)
+    }
+
+    /// Whether browsers reach it over TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.is_tls || self.origin.as_ref().is_some_and(|origin| origin.is_secure)
+    }
+
+    /// Where a browser that asks for `host` finds the hub, if it is called so.
+    pub(crate) fn site(&self, host: &str) -> Option<String> {
+        let own = self.origin.as_ref();
+        if let Some(own) = own.filter(|own| own.host.eq_ignore_ascii_case(host)) {
+            return Some(own.text.clone());
+        }
+        let name = without_port(host);
+        // What is an address, nobody can point elsewhere.
+        let is_address = |host: &str| bare(host).parse::<IpAddr>().is_ok();
+        let is_named = |host: &str| {
+            self.names
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case(host))
+        };
+        if self.is_tls && (is_here(name) || is_address(name) || is_named(name)) {
+            return Some(format!("https://{host}"));
+        }
+        is_here(name).then(|| format!("http://{host}"))
     }
 
     /// Whether what changes something comes from a page of the hub, or from no page.
-    fn is_own(&self, headers: &HeaderMap, host: &str) -> Result<(), Problem> {
+    fn is_own(&self, headers: &HeaderMap, site: &str) -> Result<(), Problem> {
         let says = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
-        let site = says("sec-fetch-site");
-        let is_same_site = site.is_none_or(|site| site == b"same-origin");
+        let from = says("sec-fetch-site");
+        let is_same_site = from.is_none_or(|from| from == b"same-origin");
         let is_same_origin = says("origin").is_none_or(|origin| {
             let own = self.origin.as_ref().map(|own| own.text.as_bytes());
-            own == Some(origin) || origin == format!("http://{host}").as_bytes()
+            own == Some(origin) || origin == site.as_bytes()
         });
         if !is_same_site || !is_same_origin {
             return Err(Problem::new(
@@ -209,15 +243,12 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// From where a request comes: what a proxy on this machine says of it, or its connection.
-fn origin_of(headers: &HeaderMap, peer: IpAddr) -> IpAddr {
-    let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
-    let forwarded = forwarded
-        .filter(|_| peer.is_loopback())
-        // What was there before, anybody may have written.
-        .and_then(|value| value.to_str().ok()?.rsplit(',').next())
-        .and_then(|address| address.trim().parse().ok());
-    forwarded.unwrap_or(peer)
+/// For whom a proxy asks.
+fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
+    let forwarded = headers.get_all("x-forwarded-for").iter().next_back()?;
+    // What was there before, anybody may have written.
+    let address = forwarded.to_str().ok()?.rsplit(',').next()?;
+    address.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -255,19 +286,18 @@ mod tests {
     }
 
     #[test]
-    fn only_a_proxy_on_this_machine_is_believed_about_addresses() {
+    fn only_the_last_address_that_a_proxy_wrote_is_the_one_it_asks_for() {
         let mut headers = HeaderMap::new();
-        let (here, there) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([192, 0, 2, 9]));
-        assert_eq!(origin_of(&headers, here), here);
+        assert_eq!(forwarded_for(&headers), None);
         for value in ["198.51.100.1, 203.0.113.5", "nonsense"] {
             headers.append("x-forwarded-for", HeaderValue::from_static(value));
         }
-        assert_eq!(origin_of(&headers, here), here);
+        assert_eq!(forwarded_for(&headers), None);
         headers.append(
             "x-forwarded-for",
             HeaderValue::from_static("x, 203.0.113.5"),
         );
-        assert_eq!(origin_of(&headers, here), IpAddr::from([203, 0, 113, 5]));
-        assert_eq!(origin_of(&headers, there), there);
+        let there = IpAddr::from([203, 0, 113, 5]);
+        assert_eq!(forwarded_for(&headers), Some(there));
     }
 }

@@ -48,8 +48,14 @@ const PATH: &str = "/api/";
 pub(crate) struct Api {
     pub(crate) people: Arc<People>,
     pub(crate) keys: Arc<ApiKeys>,
-    /// Where browsers find the hub; `None`: on this machine only.
+    /// Where browsers find the hub, if that was said.
     pub(crate) origin: Option<Origin>,
+    /// Whether the hub itself speaks TLS, and nothing else.
+    pub(crate) is_tls: bool,
+    /// What the machine is called beside its addresses; asked for over TLS.
+    pub(crate) names: Vec<String>,
+    /// Who says truly for whom it asks.
+    pub(crate) proxies: Vec<IpAddr>,
 }
 
 /// What can be asked for.

@@ -36,7 +36,7 @@ struct Schedule {
 impl Api {
     pub(super) async fn schedule(&self, visitor: Visitor) -> Answer {
         let asker = self.asker(&visitor).await?;
-        let site = self.site(visitor.request.headers());
+        let site = self.place(visitor.request.headers());
         let asked: Schedule = body::read(visitor.request).await?;
         let invalid = |what: &str| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", what);
         let room = asked.room.parse::<RoomName>();
@@ -71,7 +71,7 @@ impl Api {
 
     pub(super) async fn plans(&self, visitor: Visitor) -> Answer {
         let asker = self.asker(&visitor).await?;
-        let site = self.site(visitor.request.headers());
+        let site = self.place(visitor.request.headers());
         let meetings = self.people.plans(&asker).await?;
         let meetings: Vec<_> = meetings.iter().map(|it| shown(it, &site)).collect();
         Ok(respond(StatusCode::OK, &json!({ "meetings": meetings })))
@@ -107,7 +107,7 @@ impl Api {
         let Some(plan) = &meeting.plan else {
             return Err(Refusal::NoSuch("scheduled meeting").into());
         };
-        let site = self.site(visitor.request.headers());
+        let site = self.place(visitor.request.headers());
         let address = address(&site, &meeting.room);
         let (_, host) = site.split_once("://").unwrap_or_default();
         Ok(write(Event {
@@ -121,10 +121,13 @@ impl Api {
     }
 
     /// Where browsers find the hub: at its name, or where it was asked just now.
-    fn site(&self, headers: &HeaderMap) -> String {
+    fn place(&self, headers: &HeaderMap) -> String {
         match &self.origin {
             Some(origin) => origin.as_str().to_owned(),
-            None => format!("http://{}", pages::host(headers).unwrap_or_default()),
+            None => {
+                let host = pages::host(headers).unwrap_or_default();
+                self.site(host).unwrap_or_default()
+            }
         }
     }
 }

@@ -33,6 +33,16 @@ pub struct Trust {
 pub struct CertificateHash([u8; 32]);
 
 impl CertificateHash {
+    /// Takes the bytes as they are.
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     fn of(certificate: &CertificateDer<'_>) -> Self {
         Self(Sha256::digest(certificate.as_ref()).into())
     }

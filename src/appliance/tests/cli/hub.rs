@@ -3,7 +3,10 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -58,21 +61,54 @@ fn the_code_for_the_first_admin_is_in_a_file_and_in_no_journal() {
 
 /// A hub with its people in `data`, and where it listens.
 fn serving(place: &Place) -> (String, Running) {
+    let (address, _, running) = speaking(place, "127.0.0.1:0", &[]);
+    (address, running)
+}
+
+/// Where a hub with its people in `data` listens, what it says before and after, and the hub.
+fn speaking(place: &Place, listen: &str, more: &[&str]) -> (String, Receiver<String>, Running) {
     let mut hub = Command::new(env!("CARGO_BIN_EXE_roomseal"));
-    hub.args(BASE)
+    hub.args(listening(listen))
         .args(["--data", "data"])
+        .args(more)
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     let mut running = Running::start(&mut hub, place);
     let mut log = BufReader::new(running.0.stderr.take().unwrap()).lines();
+    let (say, said) = mpsc::channel();
     let address = log.find_map(|line| {
         let line = line.unwrap();
-        let (_, rest) = line.split_once("the hub listens on ")?;
-        rest.split(',').next().map(str::to_owned)
+        let address = line.split_once("the hub listens on ").map(|(_, rest)| {
+            let (address, _) = rest.split_once(',').unwrap();
+            address.to_owned()
+        });
+        say.send(line).unwrap();
+        address
     });
     // Its pipe is read to the end, so that it never waits for us.
-    std::thread::spawn(move || log.count());
-    (address.unwrap(), running)
+    std::thread::spawn(move || {
+        for line in log.map_while(Result::ok) {
+            let _ = say.send(line);
+        }
+    });
+    (address.unwrap(), said, running)
+}
+
+/// [`BASE`] with another address for signalling.
+fn listening(at: &str) -> Vec<&str> {
+    let mut arguments = BASE.to_vec();
+    arguments[6] = at;
+    arguments
+}
+
+/// The next thing said that holds `part`.
+fn said(log: &Receiver<String>, part: &str) -> String {
+    loop {
+        let line = log.recv_timeout(Duration::from_secs(60)).unwrap();
+        if line.contains(part) {
+            return line;
+        }
+    }
 }
 
 /// The status, and the cookie if there is a new one.
@@ -171,4 +207,174 @@ fn what_a_hub_in_front_of_a_livekit_server_needs_is_asked_for() {
         assert!(refused.err.contains(said), "{arguments:?}: {}", refused.err);
         assert!(!refused.err.contains("made up for this test"));
     }
+}
+
+/// What curl gets from the hub, head and body, if it believes its certificate by the one in the file `authority`.
+fn curl(place: &Place, authority: &str, url: &str, more: &[&str]) -> Result<String, i32> {
+    let mut curl = Command::new("/usr/bin/curl");
+    curl.args(["-sSi", "--max-time", "60", "--cacert", authority])
+        .args(more)
+        .arg(url);
+    let ran = place.run(&mut curl, b"");
+    match ran.code {
+        0 => Ok(ran.text().to_owned()),
+        code => Err(code),
+    }
+}
+
+fn openssl(place: &Place, arguments: &[&str]) -> String {
+    let ran = place.run(Command::new("/usr/bin/openssl").args(arguments), b"");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    ran.text().to_owned()
+}
+
+#[test]
+fn beyond_this_machine_there_is_no_hub_without_tls_unless_that_was_asked_for() {
+    let place = place();
+    let everywhere = |more: &[&str]| {
+        let mut arguments = listening("0.0.0.0:0");
+        arguments.extend(more);
+        place.roomseal(&arguments, b"")
+    };
+    let refused = everywhere(&[]);
+    refused.refused(2, "takes TLS");
+    assert!(refused.err.contains("--insecure-lan"), "{}", refused.err);
+    everywhere(&["--tls-certificate", "some.pem"]).refused(2, "--tls-key");
+    let (_, log, hub) = speaking(&place, "0.0.0.0:0", &["--insecure-lan"]);
+    said(&log, "NOT PROTECTED");
+    drop(hub);
+    let (address, log, _hub) = speaking(&place, "0.0.0.0:0", &[]);
+    said(&log, "self-made certificate");
+    let port = address.rsplit(':').next().unwrap();
+    let url = format!("http://127.0.0.1:{port}/");
+    assert!(curl(&place, "data/hub.pem", &url, &[]).is_err());
+}
+
+#[test]
+fn a_self_made_certificate_is_kept_its_hash_is_shown_and_sessions_are_for_tls_alone() {
+    let place = place();
+    let (address, log, hub) = speaking(&place, "127.0.0.1:0", &["--tls"]);
+    let shown = said(&log, "its SHA-256 is ");
+    let printed = openssl(
+        &place,
+        &[
+            "x509",
+            "-in",
+            "data/hub.pem",
+            "-noout",
+            "-fingerprint",
+            "-sha256",
+        ],
+    );
+    let (_, hash) = printed.trim().split_once('=').unwrap();
+    assert!(shown.contains(hash), "{shown} {hash}");
+    let key = std::fs::metadata(place.path().join("data/hub.pem")).unwrap();
+    assert_eq!(key.permissions().mode() & 0o777, 0o600);
+
+    let file = place.path().join("data/set-up-code");
+    let code = loop {
+        match std::fs::read_to_string(&file) {
+            Ok(code) => break code,
+            Err(_) => std::thread::yield_now(),
+        }
+    };
+    let body = format!(
+        r#"{{"code":"{}","name":"ada","password":"correct horse battery"}}"#,
+        code.trim()
+    );
+    let own = format!("Origin: https://{address}");
+    let clear = format!("Origin: http://{address}");
+    let url = |path: &str| format!("https://{address}{path}");
+    let ask = |path: &str, origin: &str, body: &str| {
+        let headers = ["-H", "Roomseal-Request: 1", "-H", origin, "--json", body];
+        curl(&place, "data/hub.pem", &url(path), &headers).unwrap()
+    };
+    let refused = ask("/api/set-up", &clear, &body);
+    assert!(refused.starts_with("HTTP/1.1 403"), "{refused}");
+    let made = ask("/api/set-up", &own, &body);
+    assert!(made.starts_with("HTTP/1.1 201"), "{made}");
+    assert!(made.contains("set-cookie: __Host-roomseal="), "{made}");
+    assert!(made.contains("; Secure"), "{made}");
+    // Nobody would come back from that when the certificate is made anew.
+    assert!(!made.contains("strict-transport-security"), "{made}");
+    let join = "/api/meetings/lobby/join";
+    let entry = ask(join, &own, r#"{"name":"Petra"}"#);
+    assert!(
+        entry.contains(&format!("\"url\":\"wss://{address}\"")),
+        "{entry}"
+    );
+    let refused = ask(join, &clear, r#"{"name":"Petra"}"#);
+    assert!(refused.starts_with("HTTP/1.1 403"), "{refused}");
+    // A name that somebody points here is none of this hub's.
+    let there = curl(
+        &place,
+        "data/hub.pem",
+        &url("/api/me"),
+        &["-H", "Host: evil.example"],
+    );
+    assert!(there.unwrap().starts_with("HTTP/1.1 421"));
+    drop(hub);
+
+    let (_, log, _hub) = speaking(&place, "127.0.0.1:0", &["--tls"]);
+    assert!(said(&log, "its SHA-256 is ").contains(hash));
+}
+
+#[test]
+fn a_renewed_certificate_is_shown_without_a_restart_and_a_broken_one_is_not() {
+    let place = place();
+    let make = |name: &str| {
+        let files = [format!("{name}.pem"), format!("{name}.key")];
+        openssl(
+            &place,
+            &[
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=hub",
+                "-addext",
+                "subjectAltName=IP:127.0.0.1",
+                "-out",
+                &files[0],
+                "-keyout",
+                &files[1],
+            ],
+        );
+        files
+    };
+    make("first");
+    make("second");
+    let put = |from: &str, to: &str| {
+        let read = std::fs::read_to_string(place.path().join(from)).unwrap();
+        place.secret(to, &read);
+    };
+    put("first.pem", "shown.pem");
+    put("first.key", "shown.key");
+    let given = ["--tls-certificate", "shown.pem", "--tls-key", "shown.key"];
+    let (address, log, hub) = speaking(&place, "127.0.0.1:0", &given);
+    let url = format!("https://{address}/");
+    let first = curl(&place, "first.pem", &url, &[]).unwrap();
+    assert!(first.starts_with("HTTP/1.1 200"), "{first}");
+    assert!(
+        first.contains("strict-transport-security: max-age="),
+        "{first}"
+    );
+    assert!(curl(&place, "second.pem", &url, &[]).is_err());
+
+    put("second.pem", "shown.pem");
+    hub.signal(Signal::HUP);
+    let kept = said(&log, "stays as it was");
+    assert!(kept.contains("do not belong together"), "{kept}");
+    assert!(curl(&place, "first.pem", &url, &[]).is_ok());
+    put("second.key", "shown.key");
+    hub.signal(Signal::HUP);
+    said(&log, "another certificate is shown");
+    assert!(curl(&place, "second.pem", &url, &[]).is_ok());
+    assert!(curl(&place, "first.pem", &url, &[]).is_err());
 }

@@ -58,14 +58,27 @@ pub(crate) async fn bind_with(
     origin: Option<Origin>,
 ) -> Hub {
     let hub = Hub::bind(Config {
-        listen: (Ipv4Addr::LOCALHOST, 0).into(),
-        keys: keys(),
         engine,
-        people,
         pages,
         origin,
+        ..config(people)
     });
     hub.await.unwrap()
+}
+
+/// On loopback, for people who come to their meetings without a page.
+pub(crate) fn config(people: Arc<People>) -> Config {
+    Config {
+        listen: (Ipv4Addr::LOCALHOST, 0).into(),
+        keys: keys(),
+        engine: embedded(),
+        people,
+        pages: None,
+        origin: None,
+        tls: None,
+        names: Vec::new(),
+        proxies: Vec::new(),
+    }
 }
 
 /// Where clients of a hub connect to, if that is not the hub.

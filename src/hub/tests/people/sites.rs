@@ -94,6 +94,12 @@ async fn over_tls_the_cookie_is_kept_from_everything_else() {
     assert!(cookie.starts_with("__Host-roomseal="), "{cookie}");
     assert!(cookie.ends_with("; Secure"), "{cookie}");
     assert_eq!(browser.get("/api/me").await.status, 200);
+    // Who comes without a page is sent to the same place.
+    browser.headers = "Host: meet.example.org\r\n".to_owned();
+    let entry = browser
+        .post("/api/meetings/lobby/join", json!({ "name": "Petra" }))
+        .await;
+    assert_eq!(entry.body["url"], "wss://meet.example.org", "{entry:?}");
     // A cookie that a page without TLS could have set.
     let cookie = browser.cookie.take().unwrap();
     browser.cookie = Some(cookie.replace("__Host-", ""));

@@ -18,15 +18,15 @@ use livekit_protocol::signal_response::Message as Say;
 use livekit_protocol::{self as proto};
 use livekit_token::{AccessToken, VideoGrants};
 use prost::Message as _;
-use roomseal_hub::Pages;
 use roomseal_hub::forward::Addresses;
 use roomseal_hub::people::{Clock, People};
+use roomseal_hub::{Config, Hub, Pages};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
-use harness::{Client, SECRET, SOON, bind};
+use harness::{Client, SECRET, SOON, bind, config};
 
 /// A hub on loopback: where signalling and media go.
 async fn hub() -> (SocketAddr, Addresses) {
@@ -199,4 +199,33 @@ async fn who_does_not_take_what_it_is_sent_holds_nobody_up() {
     }
     ann.is_served().await;
     assert!(slow.ends().await, "what was queued is all it gets");
+}
+
+#[tokio::test]
+async fn a_proxy_that_was_named_carries_more_connections_than_one_address_may() {
+    let here = Ipv4Addr::LOCALHOST.into();
+    for (proxies, most) in [(Vec::new(), 64), (vec![here], 80)] {
+        let people = Arc::new(People::in_memory(Clock::system()).await.unwrap());
+        let hub = Hub::bind(Config {
+            proxies,
+            ..config(people)
+        });
+        let hub = hub.await.unwrap();
+        let address = hub.address().unwrap();
+        tokio::spawn(hub.serve());
+        let mut held = Vec::new();
+        for _ in 0..80 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            // Who is not let in may be cut off before it has said anything.
+            let _ = stream
+                .write_all(b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n")
+                .await;
+            let mut answer = [0; 12];
+            let read = timeout(SOON, stream.read_exact(&mut answer)).await.unwrap();
+            if read.is_ok() && answer == *b"HTTP/1.1 200" {
+                held.push(stream);
+            }
+        }
+        assert_eq!(held.len(), most);
+    }
 }
