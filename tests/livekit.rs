@@ -246,6 +246,19 @@ impl Server {
         self.folder.path().join("people")
     }
 
+    /// What a hub keeps of people and meetings: each file with its bytes.
+    pub fn kept(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let files = std::fs::read_dir(self.people());
+        let files = files.expect("a hub with people has a folder for them");
+        let files = files.map(|file| file.expect("it is there").path());
+        files
+            .map(|file| {
+                let bytes = std::fs::read(&file).expect("its owner can read it");
+                (file, bytes)
+            })
+            .collect()
+    }
+
     /// The code for the first admin of a hub that keeps its people.
     pub fn set_up_code(&self) -> String {
         let file = self.people().join("set-up-code");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The join page as it was built, read once at start: a file that changes underneath never meets another of its build.
+//! The join page, and the one on which meetings are planned, as they were built; read once at start: a file that changes
+//! underneath never meets another of its build.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,6 +22,10 @@ const PARTS: &str = "/join/";
 
 /// The page itself.
 const INDEX: &str = "index.html";
+
+/// Where meetings are planned, and the page for it.
+const PLANNING: &str = "/plan";
+const PLAN: &str = "plan.html";
 
 /// What the page cannot do without.
 const NEEDED: [&str; 3] = [INDEX, "core.wasm", "worker.js"];
@@ -98,10 +103,13 @@ impl Pages {
     }
 
     fn file(&self, path: &str) -> Option<&File> {
+        if path == PLANNING {
+            return self.files.get(PLAN);
+        }
         match (path.strip_prefix(MEETINGS), path.strip_prefix(PARTS)) {
             // Whether the room is one, the page says: it has the whole link.
             (Some(room), _) if !room.is_empty() && !room.contains('/') => self.files.get(INDEX),
-            (_, Some(name)) if name != INDEX => self.files.get(name),
+            (_, Some(name)) if ![INDEX, PLAN].contains(&name) => self.files.get(name),
             _ => None,
         }
     }
@@ -109,7 +117,7 @@ impl Pages {
 
 /// Whether a path is for [`answer`].
 pub(crate) fn is_one(path: &str) -> bool {
-    path.starts_with(MEETINGS) || path.starts_with(PARTS)
+    path == PLANNING || path.starts_with(MEETINGS) || path.starts_with(PARTS)
 }
 
 /// Answers a request for the page or a part of it.

@@ -13,6 +13,7 @@ use serde::Serialize;
 use zeroize::Zeroize as _;
 
 use crate::call::{Core, Start};
+use crate::plan::Planned;
 use crate::receiving::Received;
 use crate::sending::Left;
 
@@ -28,6 +29,14 @@ struct State {
 #[serde(rename_all = "kebab-case")]
 enum Begun<'a> {
     Room(&'a str),
+    Error(String),
+}
+
+/// What a wish comes to.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Made {
+    Planned(Box<Planned>),
     Error(String),
 }
 
@@ -97,6 +106,42 @@ extern "C" fn begin(unix: f64) -> usize {
             Err(error) => write(&mut state.output, &Begun::Error(error)),
         }
     })
+}
+
+/// Plans a meeting with 32 random bytes and what is wanted, as JSON; gives the length of `{"planned"}` or `{"error"}`. All
+/// of it is wiped by [`wipe`].
+#[allow(
+    unsafe_code,
+    reason = "a name without hash; no other function of the module has it"
+)]
+#[unsafe(no_mangle)]
+extern "C" fn plan(unix: f64) -> usize {
+    STATE.with_borrow_mut(|state| {
+        let made = match (state.input.first_chunk(), state.input.get(SEED..)) {
+            (Some(seed), Some(wish)) => serde_json::from_slice(wish)
+                .map_err(|error| error.to_string())
+                .and_then(|wish| {
+                    crate::plan::plan(&wish, *seed, unix as u64).map_err(|error| error.to_string())
+                }),
+            _ => Err("no random bytes were given".to_owned()),
+        };
+        state.input.zeroize();
+        let made = match made {
+            Ok(planned) => Made::Planned(Box::new(planned)),
+            Err(error) => Made::Error(error),
+        };
+        write(&mut state.output, &made)
+    })
+}
+
+/// Wipes what was put out.
+#[allow(
+    unsafe_code,
+    reason = "a name without hash; no other function of the module has it"
+)]
+#[unsafe(no_mangle)]
+extern "C" fn wipe() {
+    STATE.with_borrow_mut(|state| state.output.zeroize());
 }
 
 /// Takes what is told in the input, which is wiped; gives the length of the answer, zero if it could not be read.

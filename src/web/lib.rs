@@ -24,6 +24,8 @@ mod abi;
 mod answer;
 mod call;
 mod chat;
+mod code;
+mod plan;
 mod receiving;
 mod sending;
 mod told;
@@ -32,6 +34,8 @@ mod wire;
 
 pub use crate::call::{Core, NotAMeeting, Start};
 pub use answer::{Answer, Line, Todo, ToldBy};
+pub use code::Drawn;
+pub use plan::{NotPlanned, Planned, Wish, plan};
 pub use receiving::Received;
 pub use sending::Left;
 pub use told::{Told, Track, Who};

@@ -289,7 +289,11 @@ fn every_source_file_names_its_licence() {
 
 #[test]
 fn the_scripts_of_the_pages_pass_a_strict_type_check() {
-    for project in ["tests/browser/tsconfig.json", "src/web/join/tsconfig.json"] {
+    for project in [
+        "tests/browser/tsconfig.json",
+        "src/web/join/tsconfig.json",
+        "src/web/plan/tsconfig.json",
+    ] {
         let checked = Command::new("node")
             .arg(places::provided("browser/node_modules/typescript/bin/tsc"))
             .args(["--noEmit", "-p"])

@@ -32,6 +32,7 @@ mod page;
 mod page_host;
 mod page_meetings;
 mod panel;
+mod plan;
 // Looks at each state for a while: for those who change the page.
 #[cfg(feature = "full")]
 mod pictures;

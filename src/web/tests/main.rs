@@ -6,3 +6,4 @@
 mod asks;
 mod chat;
 mod meeting;
+mod plan;

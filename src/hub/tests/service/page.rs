@@ -90,6 +90,7 @@ async fn join(hub: SocketAddr, room: &str, name: &str) -> Answer {
 fn page(folder: &Path) -> Pages {
     for (name, text) in [
         ("index.html", "<!doctype html>"),
+        ("plan.html", "<!doctype html><title>plan"),
         ("core.wasm", "\0asm"),
         ("worker.js", "// worker"),
         ("worker.js.gz", "packed"),
@@ -106,6 +107,11 @@ async fn the_page_comes_with_its_types_and_with_a_policy_that_nothing_else_may_r
     let (hub, _) = hub_with(Some(page(folder.path()))).await;
     for (path, kind, body) in [
         ("/j/any-room", "text/html; charset=utf-8", "<!doctype html>"),
+        (
+            "/plan",
+            "text/html; charset=utf-8",
+            "<!doctype html><title>plan",
+        ),
         ("/join/core.wasm", "application/wasm", "\0asm"),
         (
             "/join/worker.js",
@@ -161,6 +167,8 @@ async fn nothing_but_the_parts_of_the_page_is_given_out() {
         "/j/a/b",
         "/join/",
         "/join/index.html",
+        "/join/plan.html",
+        "/plan/",
         "/join/secret.txt",
         "/join/worker.js.gz",
         "/join/../join/worker.js",

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Meetings that are made in the organiser's browser.
+
+use roomseal_policy::{Chain, E2ee, HostCheck, Link, SecretSource};
+use roomseal_web::{Wish, plan};
+
+fn wish(sealed: bool) -> Wish {
+    Wish {
+        origin: "https://meet.example.org".into(),
+        host: "Hanna".into(),
+        sealed,
+    }
+}
+
+#[test]
+fn a_planned_meeting_has_two_links_that_fit_and_a_policy_that_the_service_can_check() {
+    let planned = plan(&wish(true), [7; 32], 1_795_320_000).unwrap();
+    let host = Link::parse(&planned.host).unwrap();
+    let guest = Link::parse(&planned.guest).unwrap();
+    for link in [&host, &guest] {
+        assert_eq!(link.room().as_str(), planned.room);
+        assert_eq!(link.announced(), E2ee::On);
+        assert_eq!(
+            link.host_check(),
+            HostCheck::Link(planned.meeting_key.parse().unwrap())
+        );
+        assert!(link.root().is_some());
+    }
+    assert!(guest.host().is_none());
+    assert_eq!(host.host().unwrap().certificate().name().as_str(), "Hanna");
+    assert_eq!(host.for_guests().expose(), guest.expose());
+
+    let policy = planned.policy.unwrap();
+    let chain = Chain::begin(&policy, guest.room(), &guest.host_check()).unwrap();
+    assert_eq!(chain.head().e2ee(), E2ee::On);
+    let SecretSource::Link(secret) = guest.secret() else {
+        panic!("the secret is in the link");
+    };
+    let check = roomseal_e2ee::Secret::new(*secret.expose());
+    let nonce = chain.head().nonce();
+    assert_eq!(
+        chain.head().check().as_bytes(),
+        &check.check_value(nonce.as_bytes())
+    );
+
+    // As large as the link makes it, and all of it drawn.
+    let code = planned.code.unwrap();
+    assert!((100..180).contains(&code.size), "{}", code.size);
+    assert!(
+        code.path.starts_with("M4 4h1v1h-1z"),
+        "a finder in the corner, after the margin"
+    );
+}
+
+#[test]
+fn no_two_meetings_have_anything_in_common() {
+    let [one, other] = [7, 8].map(|fill| plan(&wish(false), [fill; 32], 0).unwrap());
+    assert_ne!(one.room, other.room);
+    assert_ne!(one.meeting_key, other.meeting_key);
+    let secret = |link: &str| match Link::parse(link).unwrap().secret() {
+        SecretSource::Link(secret) => *secret.expose(),
+        _ => panic!("the secret is in the link"),
+    };
+    assert_ne!(secret(&one.guest), secret(&other.guest));
+    assert!(one.policy.is_none(), "nobody has said that it is on");
+}
+
+#[test]
+fn a_name_or_an_address_that_no_link_can_have_is_refused_with_what_to_do() {
+    let mut nameless = wish(true);
+    nameless.host = " ".into();
+    let mut elsewhere = wish(true);
+    elsewhere.origin = "null".into();
+    for (wish, about) in [(nameless, "your name"), (elsewhere, "address of this page")] {
+        let error = plan(&wish, [7; 32], 0).err().unwrap().to_string();
+        assert!(error.contains(about), "{error}");
+    }
+}
