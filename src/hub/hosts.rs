@@ -171,6 +171,8 @@ pub(crate) async fn clear(building: &Building, room: &str) {
     else {
         return;
     };
+    // Programs have nobody to work for.
+    let is_empty = participants.is_empty();
     let mut programs_came = false;
     for participant in participants {
         let Some(why) = judge(&participant.identity, participant.kind(), rule) else {
@@ -183,6 +185,7 @@ pub(crate) async fn clear(building: &Building, room: &str) {
         let _ = building.engine.ask(room, Wish::Remove(identity)).await;
     }
     if let Engine::LiveKit(livekit) = &building.engine
+        && !is_empty
         && (programs_came || !livekit.is_swept(room))
     {
         livekit.sweep(room).await;

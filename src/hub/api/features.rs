@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::policy::room_of;
 use super::problem::Problem;
-use super::{Answer, Api, Visitor, body, respond};
+use super::{Answer, Api, Visitor, body, nothing, respond};
 use crate::engine::{Engine, Start};
 use crate::hosts;
 use crate::meeting::Building;
@@ -151,6 +151,26 @@ impl From<Start> for Problem {
             Start::NotSetUp => Self::new(StatusCode::CONFLICT, "not-configured", text),
             Start::Call(error) => error.into(),
         }
+    }
+}
+
+impl Api {
+    pub(super) async fn stop_feature(&self, visitor: Visitor) -> Answer {
+        let room = room_of(&visitor)?;
+        self.administrator(&visitor, &room)?;
+        let asked = visitor.part(5);
+        let found = NAMES.into_iter().find(|(name, _, _)| *name == asked);
+        let (name, _, _) = found.ok_or(Refusal::NoSuch("feature"))?;
+        let ran = match &visitor.building.engine {
+            Engine::LiveKit(livekit) => livekit.stop(room.as_str(), name).await?,
+            Engine::Embedded(_) => false,
+        };
+        if !ran {
+            let what = "this does not run in the meeting; look at what does";
+            return Err(Problem::new(StatusCode::NOT_FOUND, "not-running", what));
+        }
+        tracing::info!(room = %room, feature = name, "a host stops a feature");
+        Ok(nothing())
     }
 }
 

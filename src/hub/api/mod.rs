@@ -82,6 +82,7 @@ enum Act {
     Decide,
     Features,
     StartFeature,
+    StopFeature,
     Schedule,
     Plans,
     Cancel,
@@ -100,7 +101,7 @@ enum Act {
 }
 
 /// Method, path, what it does. In a path, `{…}` stands for one part.
-const ROUTES: [(Method, &str, Act); 36] = [
+const ROUTES: [(Method, &str, Act); 37] = [
     (Method::POST, "/api/set-up", Act::SetUp),
     (Method::POST, "/api/sign-in", Act::SignIn),
     (Method::POST, "/api/sign-out", Act::SignOut),
@@ -129,6 +130,11 @@ const ROUTES: [(Method, &str, Act); 36] = [
         Method::POST,
         "/api/meetings/{room}/features/{feature}",
         Act::StartFeature,
+    ),
+    (
+        Method::DELETE,
+        "/api/meetings/{room}/features/{feature}",
+        Act::StopFeature,
     ),
     (Method::GET, "/api/schedule", Act::Plans),
     (Method::POST, "/api/schedule", Act::Schedule),
@@ -236,6 +242,7 @@ impl Api {
             Act::Decide => self.decide(visitor).await,
             Act::Features => self.features(visitor).await,
             Act::StartFeature => self.start_feature(visitor).await,
+            Act::StopFeature => self.stop_feature(visitor).await,
             Act::Schedule => self.schedule(visitor).await,
             Act::Plans => self.plans(visitor).await,
             Act::Cancel => self.cancel(visitor).await,

@@ -3,11 +3,13 @@
 //! telephones and room systems, and let agents listen.
 
 use livekit_protocol as proto;
+use livekit_protocol::egress_info::Request;
+use livekit_protocol::participant_info::Kind;
 use livekit_protocol::sip_dispatch_rule::Rule;
 
 use super::LiveKit;
 use super::call::{CallError, Grants};
-use super::programs::{RECORD, TELEPHONES};
+use super::programs::{RECORD, TELEPHONES, is_not_set_up};
 use crate::entry;
 use crate::people::draw;
 
@@ -73,6 +75,28 @@ impl LiveKit {
                 Ok((self.ring(room, to).await?, None))
             }
             _ => Ok((self.send_agent(room, feature).await?, None)),
+        }
+    }
+
+    /// Stops a feature in a room: whether it ran.
+    pub(crate) async fn stop(&self, room: &str, feature: &str) -> Result<bool, CallError> {
+        let stopped = match feature {
+            "cloud-recording" => self.stop_egress(room, |one| !sends_on(one)).await,
+            "stream-out" => self.stop_egress(room, sends_on).await,
+            "phone-dial-in" => self.let_nobody_call(room).await,
+            "sip" => self.hang_up(room).await,
+            _ => {
+                let mut agents = self.agents.iter();
+                match agents.find(|(name, _)| name == feature) {
+                    Some((_, agent)) => self.dismiss_agents(room, |name| name == agent).await,
+                    None => Ok(0),
+                }
+            }
+        };
+        match stopped {
+            // A server without the service for it.
+            Err(CallError::Refused(said)) if is_not_set_up(&said) => Ok(false),
+            stopped => Ok(stopped? > 0),
         }
     }
 
@@ -163,6 +187,50 @@ impl LiveKit {
         Ok((made.sip_dispatch_rule_id, pin))
     }
 
+    /// Takes back what [`LiveKit::let_call`] made for a room.
+    async fn let_nobody_call(&self, room: &str) -> Result<usize, CallError> {
+        let request = proto::ListSipDispatchRuleRequest::default();
+        let answer: proto::ListSipDispatchRuleResponse = self
+            .call("SIP/ListSIPDispatchRule", TELEPHONES, &request)
+            .await?;
+        let leads_here = |rule: &proto::SipDispatchRuleInfo| {
+            let rule = rule.rule.as_ref().and_then(|rule| rule.rule.as_ref());
+            matches!(rule, Some(Rule::DispatchRuleDirect(direct)) if direct.room_name == room)
+        };
+        let rules: Vec<_> = answer.items.into_iter().filter(leads_here).collect();
+        for rule in &rules {
+            let request = proto::DeleteSipDispatchRuleRequest {
+                sip_dispatch_rule_id: rule.sip_dispatch_rule_id.clone(),
+            };
+            let _: proto::SipDispatchRuleInfo = self
+                .call("SIP/DeleteSIPDispatchRule", TELEPHONES, &request)
+                .await?;
+        }
+        Ok(rules.len())
+    }
+
+    /// Puts out telephones and room systems.
+    async fn hang_up(&self, room: &str) -> Result<usize, CallError> {
+        let administer = Grants::administer(room);
+        let request = proto::ListParticipantsRequest { room: room.into() };
+        let answer: proto::ListParticipantsResponse = self
+            .call("RoomService/ListParticipants", administer, &request)
+            .await?;
+        let calls = answer.participants.into_iter();
+        let calls: Vec<_> = calls.filter(|one| one.kind() == Kind::Sip).collect();
+        for call in &calls {
+            let request = proto::RoomParticipantIdentity {
+                room: room.into(),
+                identity: call.identity.clone(),
+                ..Default::default()
+            };
+            let _: proto::RemoveParticipantResponse = self
+                .call("RoomService/RemoveParticipant", administer, &request)
+                .await?;
+        }
+        Ok(calls.len())
+    }
+
     /// Calls a telephone or room system.
     async fn ring(&self, room: &str, to: &str) -> Result<String, Start> {
         let ways = self.ways_out().await?;
@@ -215,6 +283,14 @@ impl LiveKit {
             .await?;
         let trunks = answer.items.into_iter();
         Ok(trunks.map(|trunk| trunk.sip_trunk_id).collect())
+    }
+}
+
+/// Whether it sends a meeting on, rather than recording it.
+fn sends_on(egress: &proto::EgressInfo) -> bool {
+    match &egress.request {
+        Some(Request::RoomComposite(asked)) => !asked.stream_outputs.is_empty(),
+        _ => !egress.stream_results.is_empty(),
     }
 }
 

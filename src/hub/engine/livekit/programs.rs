@@ -13,9 +13,12 @@ impl LiveKit {
     pub(crate) async fn sweep(&self, room: &str) {
         self.note(room, |seen| seen.is_swept = true);
         let tried = [
-            ("recordings and streams", self.stop_egress(room).await),
+            (
+                "recordings and streams",
+                self.stop_egress(room, |_| true).await,
+            ),
             ("streams from outside", self.switch_off_ingress(room).await),
-            ("agents", self.dismiss_agents(room).await),
+            ("agents", self.dismiss_agents(room, |_| true).await),
         ];
         for (what, stopped) in tried {
             match stopped {
@@ -51,8 +54,14 @@ impl LiveKit {
         }
     }
 
-    async fn stop_egress(&self, room: &str) -> Result<usize, CallError> {
-        let running = self.egress(room).await?;
+    /// Stops what records a room or sends it on, as far as it is meant: how many.
+    pub(super) async fn stop_egress(
+        &self,
+        room: &str,
+        is_meant: impl Fn(&proto::EgressInfo) -> bool,
+    ) -> Result<usize, CallError> {
+        let mut running = self.egress(room).await?;
+        running.retain(is_meant);
         for one in &running {
             let request = proto::StopEgressRequest {
                 egress_id: one.egress_id.clone(),
@@ -107,16 +116,23 @@ impl LiveKit {
         Ok(())
     }
 
-    async fn dismiss_agents(&self, room: &str) -> Result<usize, CallError> {
+    /// Dismisses agents whose names are meant: how many.
+    pub(super) async fn dismiss_agents(
+        &self,
+        room: &str,
+        is_meant: impl Fn(&str) -> bool,
+    ) -> Result<usize, CallError> {
         let request = proto::ListAgentDispatchRequest {
             room: room.to_owned(),
             ..Default::default()
         };
         let administer = Grants::administer(room);
-        let answer: proto::ListAgentDispatchResponse = self
+        let mut answer: proto::ListAgentDispatchResponse = self
             .call("AgentDispatchService/ListDispatch", administer, &request)
             .await?;
-        for dispatch in &answer.agent_dispatches {
+        let sent = &mut answer.agent_dispatches;
+        sent.retain(|dispatch| is_meant(&dispatch.agent_name));
+        for dispatch in sent.iter() {
             let request = proto::DeleteAgentDispatchRequest {
                 dispatch_id: dispatch.id.clone(),
                 room: room.to_owned(),

@@ -18,6 +18,7 @@ pub(crate) struct Held {
     process: Mutex<Option<Child>>,
     folder: TempDir,
     address: SocketAddr,
+    redis: Option<Child>,
 }
 
 /// Ports are free for others until the server has them.
@@ -27,12 +28,32 @@ impl Held {
     pub(crate) const IS_EMBEDDED: bool = false;
 
     pub(crate) fn new() -> Self {
-        Self::with("")
+        let _turn = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::with("", None)
+    }
+
+    /// One that takes orders for recordings, streams and calls. The services that would carry them out are missing.
+    pub(crate) fn with_services() -> Self {
+        let _turn = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let redis = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "/usr/bin/redis-server"])
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--save", "", "--appendonly", "no"])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_for((Ipv4Addr::LOCALHOST, port).into(), "redis-server");
+        let more = format!(
+            "redis:\n  address: 127.0.0.1:{port}\ningress:\n  rtmp_base_url: rtmp://127.0.0.1:1935/live\n"
+        );
+        Self::with(&more, Some(redis))
     }
 
     /// One with more lines of configuration.
-    pub(crate) fn with(more: &str) -> Self {
-        let _turn = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
+    fn with(more: &str, redis: Option<Child>) -> Self {
         let tcp = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
         let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let [address, media] = tcp.map(|it| it.local_addr().unwrap());
@@ -54,6 +75,7 @@ impl Held {
             process: Mutex::new(None),
             folder,
             address,
+            redis,
         };
         held.start();
         held
@@ -81,14 +103,7 @@ impl Held {
             .spawn()
             .unwrap();
         *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
-        let began = Instant::now();
-        while TcpStream::connect(self.address).is_err() {
-            assert!(
-                began.elapsed() < Duration::from_secs(60),
-                "livekit-server does not listen"
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait_for(self.address, "livekit-server");
     }
 
     /// Kills it as a crash would.
@@ -123,8 +138,23 @@ impl Held {
     }
 }
 
+fn wait_for(address: SocketAddr, what: &str) {
+    let began = Instant::now();
+    while TcpStream::connect(address).is_err() {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "{what} does not listen"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         self.stop();
+        if let Some(redis) = &mut self.redis {
+            let _ = redis.kill();
+            let _ = redis.wait();
+        }
     }
 }

@@ -21,6 +21,7 @@ mod meetings;
 mod office;
 #[path = "../people/secret.rs"]
 mod secret;
+mod services;
 #[path = "../people/waiting.rs"]
 mod waiting;
 

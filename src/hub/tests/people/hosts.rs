@@ -108,7 +108,7 @@ impl Meeting {
     }
 
     /// A token of the API key for the room.
-    fn token_for(&self, identity: &str, kind: &str) -> String {
+    pub(super) fn token_for(&self, identity: &str, kind: &str) -> String {
         let token = AccessToken::with_api_key("key", SECRET)
             .with_identity(identity)
             .with_kind(kind)

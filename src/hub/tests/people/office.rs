@@ -37,6 +37,11 @@ impl Office {
     }
 
     pub(crate) async fn at(data: Option<&Path>, origin: Option<&str>) -> Self {
+        Self::holding(Held::new(), data, origin).await
+    }
+
+    /// One whose meetings are held there.
+    pub(crate) async fn holding(held: Held, data: Option<&Path>, origin: Option<&str>) -> Self {
         let passed = Arc::new(AtomicU64::new(0));
         let clock = Clock::new({
             let passed = Arc::clone(&passed);
@@ -48,7 +53,6 @@ impl Office {
         };
         let people = Arc::new(people.unwrap());
         let origin = origin.map(|origin| Origin::parse(origin).unwrap());
-        let held = Held::new();
         let hub = bind_with(held.engine(), Arc::clone(&people), None, origin).await;
         let address = hub.address().unwrap();
         held.belongs_to(address);
