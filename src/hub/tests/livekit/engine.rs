@@ -105,12 +105,9 @@ async fn a_server_that_does_not_take_the_key_is_named_at_the_start() {
     let secret = Zeroizing::new("another secret than the server's, 0123456789".to_owned());
     let people = People::in_memory(Clock::system()).await.unwrap();
     let bound = Hub::bind(Config {
-        listen: (std::net::Ipv4Addr::LOCALHOST, 0).into(),
         keys: ApiKeys::new([("key".to_owned(), secret)]),
         engine: held.engine(),
-        pages: None,
-        people: Arc::new(people),
-        origin: None,
+        ..harness::config(Arc::new(people))
     });
     let error = bound.await.err().unwrap().to_string();
     assert!(
