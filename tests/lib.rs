@@ -24,6 +24,7 @@ pub mod keeper;
 pub mod leak;
 pub mod livekit;
 pub mod network;
+pub mod office;
 pub mod people;
 pub mod places;
 pub mod process;
