@@ -44,6 +44,9 @@ mod sdk;
 mod sealed;
 mod secrecy;
 mod set_up;
+// Two minutes of it.
+#[cfg(feature = "full")]
+mod storm;
 mod stranger;
 mod terminal;
 mod toggle;
