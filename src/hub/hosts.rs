@@ -5,7 +5,8 @@
 //! themselves. A hub that was told nothing, or something wrong, lets others in; it opens no frame and turns no lamp green.
 //!
 //! Hosts tell it by the policy in the room's metadata, which only who administers the room can write, or by
-//! `POST /api/meetings/ROOM/policy`.
+//! `POST /api/meetings/ROOM/policy`. Meetings of Plug-N-Meet's API have no hosts who sign; it is on in them, or not, from
+//! their beginning.
 
 use livekit_protocol::participant_info::Kind;
 use roomseal_policy::{Chain, E2ee, HostCheck, Intruder, Merged, RoomName, read_metadata};
@@ -78,7 +79,11 @@ pub(crate) async fn e2ee(building: &Building, room: &str) -> Result<Option<E2ee>
         return Ok(Some(said));
     }
     let meeting = building.api.people.meeting(room).await?;
-    Ok(meeting.and_then(|meeting| meeting.said))
+    Ok(meeting.and_then(|meeting| match meeting.session {
+        // Without hosts who could say so: it was decided when the meeting was made.
+        Some(_) if meeting.e2ee => Some(E2ee::On),
+        _ => meeting.said,
+    }))
 }
 
 /// Whether hosts may say so of their meeting.

@@ -4,7 +4,7 @@
 //! What it gets lets one participant under a name of the hub's making into one room, to send and receive, for a few
 //! minutes. Who is signed in comes in as somebody with an account, and into the own meeting as who administers it;
 //! everybody else as a guest. Whether guests may come in while end-to-end encryption is on, an admin chose. Where a meeting
-//! has a waiting room, all but hosts are let in by one.
+//! has a waiting room, all but hosts are let in by one; who came by a host's link shows that he holds its key.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -19,7 +19,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use roomseal_policy::RoomName;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Api, Hidden, Problem};
+use crate::api::{Api, Claim, Hidden, Problem};
 use crate::entry::{self, GUEST, Person, VALID};
 use crate::guests::network;
 use crate::hosts::{self, Unfit};
@@ -95,6 +95,8 @@ struct Wish {
     name: String,
     /// Of who waits already, or was admitted before.
     ticket: Option<Hidden>,
+    /// That who has the ticket is a host, and waits for nobody; it names his place in the waiting room.
+    host: Option<Claim>,
 }
 
 /// What a request to join is answered with.
@@ -125,6 +127,10 @@ struct Entry {
     identity: String,
     /// Seconds that the token is good for.
     valid: u64,
+    /// Whether it administers the meeting.
+    host: bool,
+    /// Whether people wait until a host lets them in.
+    waiting_room: bool,
 }
 
 async fn let_in(
@@ -157,9 +163,29 @@ async fn let_in(
         .as_ref()
         .and_then(|meeting| meeting.organiser.as_ref());
     let is_host = account.is_some_and(|account| organiser == Some(&account.id));
+    let is_invited = plugnmeet::cookie(&headers, &room, &building.keys).is_some();
+    if !is_invited && meeting.as_ref().is_some_and(|it| it.session.is_some()) {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "not-invited",
+            "everybody enters this meeting by a link of his own; open it again from where you got yours",
+        ));
+    }
     let mut person = person(&wish.name, is_host, &room, &headers, account, building).await?;
     person.by_hub = hosts::by_hub(building, meeting.as_ref());
-    if !person.is_host && meeting.is_some_and(|meeting| meeting.waiting_room) {
+    let waiting_room = meeting.is_some_and(|meeting| meeting.waiting_room);
+    if let (Some((shown, _)), Some(claim)) = (&waits, &wish.host) {
+        let (people, hub) = (&building.api.people, api::called(&headers));
+        people.attempt(address)?;
+        let shows = building
+            .api
+            .is_host(claim, &room, &shown.id, &hub, building);
+        shows.await?;
+        people.was_right(address);
+        building.lobby.decide(room.as_str(), &shown.id, true, now);
+        person.is_host = true;
+    }
+    if !person.is_host && waiting_room {
         match (waits, wish.ticket) {
             // Under the name that the host saw.
             (Some((shown, Standing::Admitted)), _) => person.name = shown.name,
@@ -185,7 +211,7 @@ async fn let_in(
             }
         }
     }
-    Ok(Answer::In(entry_of(&person, url, building)?))
+    Ok(Answer::In(entry_of(&person, url, waiting_room, building)?))
 }
 
 impl Waits {
@@ -231,7 +257,12 @@ async fn person<'a>(
     })
 }
 
-fn entry_of(person: &Person<'_>, url: String, building: &Building) -> Result<Entry, Problem> {
+fn entry_of(
+    person: &Person<'_>,
+    url: String,
+    waiting_room: bool,
+    building: &Building,
+) -> Result<Entry, Problem> {
     let token = person.token(&building.keys).ok_or_else(Problem::no_key)?;
     let (room, identity) = (person.room, person.identity.clone());
     tracing::info!(room, identity, "a browser is let in");
@@ -241,6 +272,8 @@ fn entry_of(person: &Person<'_>, url: String, building: &Building) -> Result<Ent
         token,
         identity,
         valid: VALID.as_secs(),
+        host: person.is_host,
+        waiting_room,
     })
 }
 

@@ -17,6 +17,7 @@ use crate::refusal::Refusal;
 pub(crate) enum Kind {
     Certificate,
     Deed,
+    HostEntry,
     Policy,
     Vouch,
 }
@@ -27,6 +28,7 @@ impl Kind {
         match self {
             Self::Certificate => r#"{"alg":"ES256","typ":"roomseal-certificate"}"#,
             Self::Deed => r#"{"alg":"ES256","typ":"roomseal-deed"}"#,
+            Self::HostEntry => r#"{"alg":"ES256","typ":"roomseal-host-entry"}"#,
             Self::Policy => r#"{"alg":"ES256","typ":"roomseal-policy"}"#,
             Self::Vouch => r#"{"alg":"ES256","typ":"roomseal-vouch"}"#,
         }

@@ -59,6 +59,7 @@ mod deed;
 mod digest;
 mod features;
 mod host_code;
+mod host_entry;
 mod jws;
 mod key;
 mod link;
@@ -79,6 +80,7 @@ pub use digest::{
 };
 pub use features::{Feature, Intruder};
 pub use host_code::HostCode;
+pub use host_entry::HostEntry;
 pub use key::{HostKey, KeySeed, MeetingKey, PublicKey, UnusableSeed};
 pub use link::{Field, HostGrant, Link, LinkError, LinkSecret, Origin, OriginError, SecretSource};
 pub use message::MessageKind;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Enrolling devices, taking them out, and how they show who they are.
 
-use hyper::{StatusCode, header};
+use hyper::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -40,7 +40,7 @@ impl Api {
     }
 
     pub(super) async fn enrol(&self, visitor: Visitor) -> Answer {
-        let (address, hub) = (visitor.address, called(&visitor));
+        let (address, hub) = (visitor.address, called(visitor.request.headers()));
         let asked: Enrol = body::read(visitor.request).await?;
         let enrolment = Enrolment {
             code: &asked.code.0,
@@ -73,7 +73,7 @@ impl Api {
     }
 
     pub(super) async fn device_token(&self, visitor: Visitor) -> Answer {
-        let (address, hub) = (visitor.address, called(&visitor));
+        let (address, hub) = (visitor.address, called(visitor.request.headers()));
         let Token { device, answer } = body::read(visitor.request).await?;
         let people = &self.people;
         let token = people
@@ -99,8 +99,8 @@ pub(super) fn bearer(visitor: &Visitor) -> Option<&str> {
 }
 
 /// What the hub is called by who asks, which is one of its names: a signature that names another is for another.
-pub(super) fn called(visitor: &Visitor) -> String {
-    let host = visitor.request.headers().get(header::HOST);
+pub(crate) fn called(headers: &HeaderMap) -> String {
+    let host = headers.get(header::HOST);
     let host = host.and_then(|host| host.to_str().ok());
     host.unwrap_or_default().to_ascii_lowercase()
 }

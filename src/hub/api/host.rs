@@ -8,7 +8,7 @@
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use hyper::StatusCode;
 use livekit_protocol::participant_info::Kind;
-use roomseal_policy::{Certificate, HostCheck};
+use roomseal_policy::{Certificate, HostCheck, RoomName};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -18,11 +18,13 @@ use super::problem::Problem;
 use super::{Answer, Api, Visitor, body, respond};
 use crate::entry::{Person, VALID};
 use crate::hosts;
+use crate::meeting::Building;
 use crate::people::{DeviceKey, Proven, Refusal};
 
+/// That somebody is a host.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Claim {
+pub(crate) struct Claim {
     /// The meeting key's word that a key is a host's; `c` in his link.
     certificate: String,
     /// The JWS by that key.
@@ -43,27 +45,16 @@ impl Api {
         let room = room_of(&visitor)?;
         let admission = self.participant(&visitor, &room)?;
         let is_person = admission.participant_kind() == Kind::Standard && !admission.hidden;
-        let (building, address, hub) =
-            (visitor.building.clone(), visitor.address, called(&visitor));
+        let building = visitor.building.clone();
+        let (address, hub) = (visitor.address, called(visitor.request.headers()));
         self.people.attempt(address)?;
-        let Claim { certificate, proof } = body::read(visitor.request).await?;
-        let known = self.meeting_key(&room, &building).await?;
-        let known =
-            known.ok_or_else(|| Problem::new(StatusCode::FORBIDDEN, "hosts-unknown", UNKNOWN))?;
-        let certificate = Certificate::verify(&certificate, &room, &HostCheck::Link(known));
-        let certificate = certificate.map_err(|refusal| {
-            let what = format!("the host's certificate is not taken: {refusal}");
-            Problem::new(StatusCode::FORBIDDEN, "proof", what)
-        })?;
-        let key = Base64UrlUnpadded::encode_string(certificate.host().as_bytes());
-        let key = DeviceKey::read(&key).ok_or(Refusal::Proof)?;
-        let proof = key.open::<Entering>(Proven::HostEntry, &proof);
-        let fits = |proof: &Entering| {
-            proof.room == room.as_str() && proof.identity == admission.identity && proof.hub == hub
-        };
-        if !is_person || !proof.is_some_and(|proof| fits(&proof)) {
+        let claim: Claim = body::read(visitor.request).await?;
+        if !is_person {
             return Err(Refusal::Proof.into());
         }
+        let identity = &admission.identity;
+        self.is_host(&claim, &room, identity, &hub, &building)
+            .await?;
         self.people.was_right(address);
         let person = Person {
             room: room.as_str(),
@@ -83,5 +74,37 @@ impl Api {
             "valid": VALID.as_secs(),
         });
         Ok(respond(StatusCode::OK, &entry))
+    }
+
+    /// Sees to it that who is called `identity` holds the key of a host of this meeting.
+    ///
+    /// # Errors
+    /// When the hub knows no hosts of it, or the claim is none of theirs for this name, room and hub.
+    pub(crate) async fn is_host(
+        &self,
+        claim: &Claim,
+        room: &RoomName,
+        identity: &str,
+        hub: &str,
+        building: &Building,
+    ) -> Result<(), Problem> {
+        let known = self.meeting_key(room, building).await?;
+        let known =
+            known.ok_or_else(|| Problem::new(StatusCode::FORBIDDEN, "hosts-unknown", UNKNOWN))?;
+        let certificate = Certificate::verify(&claim.certificate, room, &HostCheck::Link(known));
+        let certificate = certificate.map_err(|refusal| {
+            let what = format!("the host's certificate is not taken: {refusal}");
+            Problem::new(StatusCode::FORBIDDEN, "proof", what)
+        })?;
+        let key = Base64UrlUnpadded::encode_string(certificate.host().as_bytes());
+        let key = DeviceKey::read(&key).ok_or(Refusal::Proof)?;
+        let proof = key.open::<Entering>(Proven::HostEntry, &claim.proof);
+        let fits = |proof: &Entering| {
+            proof.room == room.as_str() && proof.identity == identity && proof.hub == hub
+        };
+        match proof.is_some_and(|proof| fits(&proof)) {
+            true => Ok(()),
+            false => Err(Refusal::Proof.into()),
+        }
     }
 }

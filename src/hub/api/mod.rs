@@ -10,6 +10,7 @@ mod body;
 mod deeds;
 mod description;
 mod devices;
+mod door;
 mod features;
 mod guard;
 mod host;
@@ -31,8 +32,10 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use serde::Serialize;
 
 pub(crate) use body::{Hidden, read};
+pub(crate) use devices::called;
 pub(crate) use guard::cookie;
 pub use guard::{Origin, OriginError};
+pub(crate) use host::Claim;
 pub(crate) use problem::Problem;
 
 use crate::meeting::Building;
@@ -77,6 +80,7 @@ enum Act {
     Policy,
     Deed,
     Secret,
+    Door,
     BecomeHost,
     Waiting,
     Decide,
@@ -101,7 +105,7 @@ enum Act {
 }
 
 /// Method, path, what it does. In a path, `{…}` stands for one part.
-const ROUTES: [(Method, &str, Act); 37] = [
+const ROUTES: [(Method, &str, Act); 38] = [
     (Method::POST, "/api/set-up", Act::SetUp),
     (Method::POST, "/api/sign-in", Act::SignIn),
     (Method::POST, "/api/sign-out", Act::SignOut),
@@ -118,6 +122,7 @@ const ROUTES: [(Method, &str, Act); 37] = [
     (Method::POST, "/api/meetings/{room}/policy", Act::Policy),
     (Method::POST, "/api/meetings/{room}/deed", Act::Deed),
     (Method::GET, "/api/meetings/{room}/secret", Act::Secret),
+    (Method::GET, "/api/meetings/{room}/door", Act::Door),
     (Method::POST, "/api/meetings/{room}/host", Act::BecomeHost),
     (Method::GET, "/api/meetings/{room}/waiting", Act::Waiting),
     (
@@ -237,6 +242,7 @@ impl Api {
             Act::Policy => self.policy(visitor).await,
             Act::Deed => self.deed(visitor).await,
             Act::Secret => self.secret(visitor).await,
+            Act::Door => self.door(visitor).await,
             Act::BecomeHost => self.become_host(visitor).await,
             Act::Waiting => self.waiting(visitor).await,
             Act::Decide => self.decide(visitor).await,

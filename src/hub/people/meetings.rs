@@ -177,6 +177,14 @@ impl People {
         Ok(GuestsUnderE2ee::effective(chosen, has_accounts))
     }
 
+    /// Whether anybody has an account.
+    ///
+    /// # Errors
+    /// When what is kept cannot be read.
+    pub(crate) async fn has_accounts(&self) -> Result<bool, Refusal> {
+        Ok(self.store.begin().await?.has_accounts().await?)
+    }
+
     /// Chooses what becomes of them.
     pub(crate) async fn set_guests_under_e2ee(
         &self,

@@ -144,6 +144,15 @@ async fn guests_sign_in_for_an_encrypted_meeting_and_join_by_the_same_link() {
     joined(&mut admin, &office, "bob").await;
     let mut meeting = Meeting::start(&mut admin, true).await;
     let mut guest = office.browser();
+    let door = format!("/api/meetings/{}/door", meeting.room);
+    let at_the_door = |guests: &str, name: Value| {
+        let signed_in = name != Value::Null;
+        json!({ "key": "link", "name": name, "signed_in": signed_in, "accounts": true, "guests": guests })
+    };
+    assert_eq!(
+        guest.get(&door).await.body,
+        at_the_door("allow", Value::Null)
+    );
     // Nobody has said anything yet: people may come before the host.
     assert_eq!(meeting.join(&mut guest).await.status, 200);
     let said = meeting.say(&office, E2ee::On).await;
@@ -154,8 +163,16 @@ async fn guests_sign_in_for_an_encrypted_meeting_and_join_by_the_same_link() {
     );
 
     problem(&meeting.join(&mut guest).await, 401, "sign-in");
+    assert_eq!(
+        guest.get(&door).await.body,
+        at_the_door("sign-in", Value::Null)
+    );
     let asked = json!({ "name": "bob", "password": PASSWORD });
     assert_eq!(guest.post("/api/sign-in", asked).await.status, 200);
+    assert_eq!(
+        guest.get(&door).await.body,
+        at_the_door("sign-in", json!("bob"))
+    );
     let entry = meeting.join(&mut guest).await;
     assert_eq!(entry.status, 200, "{entry:?}");
     let identity = entry.body["identity"].as_str().unwrap();

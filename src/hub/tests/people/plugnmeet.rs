@@ -261,6 +261,12 @@ async fn the_link_opens_the_page_and_its_person_joins_as_who_the_integration_say
             cookie.contains("; Path=/api/meetings/plans/; HttpOnly; SameSite=Strict; "),
             "{cookie}"
         );
+        let door = browser.get("/api/meetings/plans/door").await;
+        assert_eq!(
+            (&door.body["key"], &door.body["name"]),
+            (&json!("people"), &json!(name)),
+            "{door:?}"
+        );
         let entry = browser
             .post("/api/meetings/plans/join", json!({ "name": "?" }))
             .await;
@@ -283,6 +289,10 @@ async fn the_link_opens_the_page_and_its_person_joins_as_who_the_integration_say
                 .starts_with("guest-")
         );
     }
+    let mut stranger = office.browser();
+    let join = "/api/meetings/plans/join";
+    let entry = stranger.post(join, json!({ "name": "Eve" })).await;
+    problem(&entry, 403, "not-invited");
     for token in ["", "a.b.c", &super::hosts::token_of_owner()] {
         let link = office
             .browser()
@@ -291,6 +301,50 @@ async fn the_link_opens_the_page_and_its_person_joins_as_who_the_integration_say
         problem(&link, 401, "token");
         assert!(link.header("set-cookie").is_none());
     }
+}
+
+#[tokio::test]
+async fn the_door_says_where_the_key_of_a_meeting_comes_from() {
+    let office = Office::open().await;
+    for (id, encryption, key) in [
+        ("simple", json!({ "is_enabled": true }), "service"),
+        (
+            "own",
+            json!({ "is_enabled": true, "enabled_self_insert_encryption_key": true }),
+            "people",
+        ),
+    ] {
+        assert_eq!(
+            call(&office, "create", room(id, encryption)).await.status,
+            200
+        );
+        let door = office
+            .browser()
+            .get(&format!("/api/meetings/{id}/door"))
+            .await;
+        let expected = json!({ "key": key, "name": null, "signed_in": false, "accounts": false, "guests": "allow" });
+        assert_eq!((door.status, &door.body), (200, &expected), "{door:?}");
+    }
+    // Nobody finds out so which rooms there are.
+    let unknown = office.browser().get("/api/meetings/unknown/door").await;
+    assert_eq!(
+        (unknown.status, &unknown.body["key"]),
+        (200, &json!("link"))
+    );
+}
+
+#[tokio::test]
+async fn a_meeting_made_without_encryption_has_no_key() {
+    let office = Office::open().await;
+    let made = call(
+        &office,
+        "create",
+        room("open", json!({ "is_enabled": false })),
+    )
+    .await;
+    assert_eq!(made.status, 200, "{made:?}");
+    let door = office.browser().get("/api/meetings/open/door").await;
+    assert_eq!(door.body["key"], "none", "{door:?}");
 }
 
 /// The block of commands in the README that asks for this.

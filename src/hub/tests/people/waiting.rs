@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Meetings in which people wait until a host lets them in.
 
+use roomseal_policy::{Host, HostEntry, KeySeed, MeetingKey};
+use zeroize::Zeroizing;
+
 use super::accounts::joined;
-use super::hosts::bearer;
+use super::hosts::{bearer, host, meeting_key};
 use super::*;
 
 /// A meeting with a waiting room: its room, and its host's token.
@@ -136,4 +139,61 @@ async fn a_ticket_is_for_one_meeting_and_only_its_hosts_decide() {
         403,
         "not-host",
     );
+}
+
+/// What a host shows who is called `identity` by the hub.
+fn claim(host: &Host, room: &str, identity: &str, hub: &str) -> Value {
+    let [room, identity, hub] = [room, identity, hub].map(str::to_owned);
+    let proof = HostEntry {
+        room,
+        identity,
+        hub,
+    };
+    json!({ "certificate": host.certificate().text(), "proof": proof.sign(host) })
+}
+
+#[tokio::test]
+async fn who_comes_by_a_hosts_link_waits_for_nobody() {
+    let office = Office::open().await;
+    let mut admin = office.admin().await;
+    let asked = json!({ "waiting_room": true, "meeting_key": meeting_key().hash().to_string() });
+    let started = admin.post("/api/meetings", asked).await;
+    let (room, token) = (&started.body["room"], &started.body["token"]);
+    let (room, token) = (room.as_str().unwrap(), token.as_str().unwrap());
+    let mut browser = office.browser();
+    let knocked = join(&mut browser, room, json!({ "name": "Hanna" })).await;
+    assert_eq!(knocked.status, 202, "{knocked:?}");
+    let place = knocked.body["id"].as_str().unwrap();
+    let hub = office.address.to_string();
+    let hanna = host(room, &meeting_key());
+    let stranger = MeetingKey::from_seed(&KeySeed::new(Zeroizing::new([7; 32])).unwrap());
+    let mut ask = async |ticket: Value, claim: Value| {
+        let asked = json!({ "name": "Hanna", "ticket": ticket, "host": claim });
+        join(&mut browser, room, asked).await
+    };
+    let ticket = &knocked.body["ticket"];
+    for wrong in [
+        claim(&hanna, room, "another", &hub),
+        claim(&hanna, "another", place, &hub),
+        claim(&hanna, room, place, "meet.example.org"),
+        claim(&host(room, &stranger), room, place, &hub),
+    ] {
+        problem(&ask(ticket.clone(), wrong).await, 403, "proof");
+    }
+    let good = claim(&hanna, room, place, &hub);
+    // Without its ticket a claim is nobody's.
+    assert_eq!(ask(json!("another"), good.clone()).await.status, 202);
+    let shown = waiting(&office, room, token).await;
+    assert_eq!(shown.body["waiting"].as_array().unwrap().len(), 2);
+
+    let entry = ask(ticket.clone(), good).await;
+    let expected = (200, &json!(true), &json!(true));
+    let [host, waiting_room] = ["host", "waiting_room"].map(|field| &entry.body[field]);
+    assert_eq!((entry.status, host, waiting_room), expected, "{entry:?}");
+    let own = entry.body["token"].as_str().unwrap();
+    let admission = keys().admit(own, Clock::system().now()).unwrap();
+    assert!(admission.room_admin);
+    // Nobody else has to let him in.
+    let shown = waiting(&office, room, own).await;
+    assert_eq!(shown.body["waiting"].as_array().unwrap().len(), 1);
 }
