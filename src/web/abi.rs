@@ -9,10 +9,11 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use roomseal_e2ee::Codec;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroize as _;
 
-use crate::call::{Core, Start};
+use crate::call::{Core, Start, Visit};
+use crate::decides::KeyFrom;
 use crate::plan::Planned;
 use crate::receiving::Received;
 use crate::sending::Left;
@@ -26,10 +27,17 @@ struct State {
 
 /// What a beginning comes to.
 #[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(untagged)]
 enum Begun<'a> {
-    Room(&'a str),
-    Error(String),
+    Room { room: &'a str, service: bool },
+    Error { error: String },
+}
+
+/// A room without a link.
+#[derive(Deserialize)]
+struct Address<'a> {
+    room: &'a str,
+    key: KeyFrom,
 }
 
 /// What a wish comes to.
@@ -75,35 +83,60 @@ extern "C" fn output() -> *const u8 {
     STATE.with_borrow(|state| state.output.as_ptr())
 }
 
-/// Begins a meeting with 32 random bytes and a link, which are wiped; gives the length of `{"room"}` or `{"error"}`.
+/// Begins a meeting with 32 random bytes and a link, which are wiped; gives the length of `{"room", "service"}` or
+/// `{"error"}`.
 #[allow(
     unsafe_code,
     reason = "a name without hash; no other function of the module has it"
 )]
 #[unsafe(no_mangle)]
 extern "C" fn begin(unix: f64) -> usize {
+    enter(|seed, link| {
+        let start = Start {
+            link,
+            seed,
+            unix: unix as u64,
+        };
+        Core::new(&start).map_err(|error| error.to_string())
+    })
+}
+
+/// Begins a meeting without a link, with 32 random bytes and `{"room", "key"}`; gives what [`begin`] gives.
+#[allow(
+    unsafe_code,
+    reason = "a name without hash; no other function of the module has it"
+)]
+#[unsafe(no_mangle)]
+extern "C" fn visit() -> usize {
+    enter(|seed, address| {
+        let Address { room, key } = serde_json::from_str(address).map_err(|error| {
+            format!("this meeting is of a kind that this page does not know: {error}")
+        })?;
+        Core::visit(&Visit { room, key, seed }).map_err(|error| error.to_string())
+    })
+}
+
+/// Makes the core of what is in the input, which is wiped.
+fn enter(make: impl FnOnce([u8; SEED], &str) -> Result<Core, String>) -> usize {
     STATE.with_borrow_mut(|state| {
         let begun = match (state.input.first_chunk(), state.input.get(SEED..)) {
-            (Some(seed), Some(link)) => std::str::from_utf8(link)
+            (Some(seed), Some(text)) => std::str::from_utf8(text)
                 .map_err(|_| "the link is not text".to_owned())
-                .and_then(|link| {
-                    let start = Start {
-                        link,
-                        seed: *seed,
-                        unix: unix as u64,
-                    };
-                    Core::new(&start).map_err(|error| error.to_string())
-                }),
+                .and_then(|text| make(*seed, text)),
             _ => Err("no random bytes were given".to_owned()),
         };
         state.input.zeroize();
         match begun {
             Ok(core) => {
-                let length = write(&mut state.output, &Begun::Room(core.room()));
+                let begun = Begun::Room {
+                    room: core.room(),
+                    service: core.asks_service(),
+                };
+                let length = write(&mut state.output, &begun);
                 state.core = Some(core);
                 length
             }
-            Err(error) => write(&mut state.output, &Begun::Error(error)),
+            Err(error) => write(&mut state.output, &Begun::Error { error }),
         }
     })
 }

@@ -33,6 +33,15 @@ pub enum Todo {
         /// What is asked for, signed.
         deed: String,
     },
+    /// Show the meeting service that a host comes in.
+    Enter {
+        /// The certificate of this host.
+        certificate: String,
+        /// That it is this host's, signed.
+        proof: String,
+        /// What the service calls this browser.
+        identity: String,
+    },
     /// Show a line of chat.
     Line(Line),
     /// Show or sound a track from now on; what does not open by the meeting's rules does not come through its pipe.

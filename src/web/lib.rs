@@ -13,7 +13,7 @@
 //!   elements do. The shield is a function of that.
 //! - What the service says of a track (declared clear, muted, whose) never changes how it is opened.
 //!
-//! [`Core`] is all there is to it. `abi.rs` carries it over the border of WebAssembly by hand: eight functions that take
+//! [`Core`] is all there is to it. `abi.rs` carries it over the border of WebAssembly by hand: a few functions that take
 //! numbers, text and frames in two buffers. That needs no generator and no further crate, and the JavaScript beside it is
 //! `join/core.ts`.
 
@@ -25,6 +25,8 @@ mod answer;
 mod call;
 mod chat;
 mod code;
+mod decides;
+mod dropped;
 mod plan;
 mod receiving;
 mod sending;
@@ -32,7 +34,8 @@ mod told;
 mod view;
 mod wire;
 
-pub use crate::call::{Core, NotAMeeting, Start};
+pub use crate::call::{Core, NotAMeeting, Start, Visit};
+pub use crate::decides::KeyFrom;
 pub use answer::{Answer, Line, Todo, ToldBy};
 pub use code::Drawn;
 pub use plan::{NotPlanned, Planned, Wish, plan};

@@ -24,6 +24,8 @@ pub(crate) struct Incoming {
     pipes: BTreeMap<u32, String>,
     tracks: BTreeMap<String, Track>,
     trailer: Vec<u8>,
+    /// Whoever has the key sends, with a client of any kind.
+    of_anybody: bool,
 }
 
 #[derive(Debug)]
@@ -34,11 +36,20 @@ struct Track {
     /// The frame before was clear.
     clear_before: bool,
     passed_clear: u64,
+    of_anybody: bool,
     /// One for each codec that came; a sender has one, two where it changed.
     openers: Vec<(Codec, Opener)>,
 }
 
 impl Incoming {
+    /// For a room in which not only members send.
+    pub(crate) fn of_anybody() -> Self {
+        Self {
+            of_anybody: true,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn set_trailer(&mut self, trailer: Vec<u8>) {
         for track in self.tracks.values_mut() {
             for (_, opener) in &mut track.openers {
@@ -73,6 +84,7 @@ impl Incoming {
             grace_spent: false,
             clear_before: false,
             passed_clear: 0,
+            of_anybody: self.of_anybody,
             openers: Vec::new(),
         };
         self.tracks.insert(sid, track);
@@ -163,7 +175,12 @@ impl Track {
     fn opener(&mut self, codec: Codec, trailer: &[u8]) -> &mut Opener {
         let known = self.openers.iter().position(|(known, _)| *known == codec);
         let at = known.unwrap_or_else(|| {
-            let mut opener = Opener::new(codec, Replay::Window);
+            let replay = match (self.of_anybody, codec) {
+                (false, _) => Replay::Window,
+                (true, Codec::Opus) => Replay::Auto { clock_rate: 48_000 },
+                (true, _) => Replay::Auto { clock_rate: 90_000 },
+            };
+            let mut opener = Opener::new(codec, replay);
             opener.set_sif_trailer(trailer.to_vec());
             obey(&mut opener, &self.rules);
             self.openers.push((codec, opener));

@@ -17,6 +17,13 @@ pub enum Told {
         /// Whom or what it is about, by the service's name of it for this stay.
         to: String,
     },
+    /// The person at the page, a host, is to be taken for one by the service.
+    Enter {
+        /// What the service calls this browser: its identity, or its place in the waiting room.
+        identity: String,
+        /// What this browser calls the service.
+        hub: String,
+    },
     /// The button was held for two seconds, on from its last press.
     Hold,
     /// In the room, from zero.
@@ -81,6 +88,11 @@ pub enum Told {
         /// Ciphertext and tag.
         value: Vec<u8>,
     },
+    /// The service gave the secret that it made.
+    Secret {
+        /// As it came.
+        text: String,
+    },
     /// The service took what leaves through a pipe.
     Sends {
         /// The page's number of it.
@@ -123,6 +135,9 @@ pub struct Who {
     pub kind: Kind,
     /// `false`: it has left.
     pub present: bool,
+    /// It has left because it was put out.
+    #[serde(default)]
+    pub removed: bool,
     /// What it publishes.
     pub tracks: Vec<Track>,
 }

@@ -18,6 +18,8 @@ pub struct View {
     pub reasons: Vec<Reason>,
     /// The others, in order of arrival.
     pub people: Vec<Person>,
+    /// Who was put out since encryption went on, and why, a sentence each.
+    pub dropped: Vec<String>,
     /// What leaves this browser, in words.
     pub sending: &'static str,
     /// How a line leaves that is written now: `sealed` or `clear`; `None`: not at all.
@@ -28,7 +30,8 @@ pub struct View {
     pub on: Option<bool>,
     /// Whether the person at the page is a host.
     pub host: bool,
-    /// What has to be entered before this member can take part: `passphrase`, or `link` for another one.
+    /// What has to be entered before this member can take part: `passphrase`, `key` for what people told each other, or
+    /// `link` for another one.
     pub asks: Option<&'static str>,
     /// A host is about to turn encryption off.
     pub countdown: Option<Countdown>,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // The core in its WebAssembly memory. abi.rs is its other side.
 
-import type { Answer, Told, View } from './told.js';
+import type { Address, Answer, Begun, Told, View } from './told.js';
 
 interface Exports {
   memory: WebAssembly.Memory;
@@ -9,6 +9,7 @@ interface Exports {
   output(): number;
   opened(): number;
   begin(unix: number): number;
+  visit(): number;
   handle(now: number): number;
   view(now: number): number;
   seal(pipe: number, codec: number): number;
@@ -42,16 +43,25 @@ export class Core {
     return this.#exports !== undefined;
   }
 
-  /** Begins the meeting of a link and gives its room, or says why the link is none. */
-  begin(link: string): { room: string } | { error: string } {
+  /** Begins the meeting of a link, or says why the link is none. */
+  begin(link: string): Begun | { error: string } {
+    const unix = Math.max(0, Math.floor((Date.now() - this.#now()) / 1000));
+    return this.#enter(link, (exports) => exports.begin(unix));
+  }
+
+  /** Begins a meeting without a link, or says why there is none. */
+  visit({ room, key }: Address): Begun | { error: string } {
+    return this.#enter(JSON.stringify({ room, key }), (exports) => exports.visit());
+  }
+
+  #enter(by: string, enter: (exports: Exports) => number): Begun | { error: string } {
     return this.#guarded((exports) => {
-      const text = new TextEncoder().encode(link);
+      const text = new TextEncoder().encode(by);
       const input = this.#input(exports, SEED + text.length);
       crypto.getRandomValues(input.subarray(0, SEED));
       input.set(text, SEED);
       text.fill(0);
-      const unix = Math.max(0, Math.floor((Date.now() - this.#now()) / 1000));
-      return this.#answer(exports, exports.begin(unix)) as { room: string } | { error: string };
+      return this.#answer(exports, enter(exports)) as Begun | { error: string };
     });
   }
 

@@ -14,24 +14,38 @@ export class Door {
   #camera: LocalVideoTrack | undefined;
   #microphone: LocalAudioTrack | undefined;
   #ear: { context: AudioContext; timer: ReturnType<typeof setInterval> } | undefined;
+  /** What people chose, from one stay to the next; `undefined`: what the browser gives. */
+  #chosen: { camera?: string; microphone?: string } = {};
+  #opens: Promise<void> = Promise.resolve();
   readonly #trouble: (text: string) => void;
 
   /** `trouble`: where a device that cannot be used is told of. */
   constructor(trouble: (text: string) => void) {
     this.#trouble = trouble;
-    element('cameras').addEventListener('change', () => void this.#openCamera(chosen('cameras')));
-    element('microphones').addEventListener('change', () => void this.#openMicrophone(chosen('microphones')));
+    element('cameras').addEventListener('change', () => {
+      this.#chosen.camera = chosen('cameras');
+      void this.#openCamera(this.#chosen.camera);
+    });
+    element('microphones').addEventListener('change', () => {
+      this.#chosen.microphone = chosen('microphones');
+      void this.#openMicrophone(this.#chosen.microphone);
+    });
   }
 
   /** Asks for camera and microphone; one that is missing is no reason to stay out. */
-  async open() {
-    await this.#openCamera(undefined);
-    await this.#openMicrophone(undefined);
-    await this.#list();
+  open(): Promise<void> {
+    const open = async () => {
+      await this.#openCamera(this.#chosen.camera);
+      await this.#openMicrophone(this.#chosen.microphone);
+      await this.#list();
+    };
+    this.#opens = open();
+    return this.#opens;
   }
 
-  /** Hands out what is to be published; from then on it is the meeting's. */
-  take(): (LocalAudioTrack | LocalVideoTrack)[] {
+  /** Hands out what is to be published, once it is there; from then on it is the meeting's. */
+  async take(): Promise<(LocalAudioTrack | LocalVideoTrack)[]> {
+    await this.#opens.catch(() => {});
     const tracks = [this.#microphone, this.#camera].filter((it) => it !== undefined);
     this.#deaf();
     this.#camera = undefined;

@@ -3,7 +3,7 @@
 // through the worker and tells it what happens; it decides nothing, and neither does what the service says of a track.
 
 import {
-  type BaseE2EEManager, type LocalTrack, type LocalTrackPublication, type Participant, ParticipantEvent, ParticipantKind,
+  type BaseE2EEManager, DisconnectReason, type LocalTrack, type LocalTrackPublication, type Participant, ParticipantEvent, ParticipantKind,
   type RemoteTrack, type RemoteTrackPublication, type Room, RoomEvent, Track as LiveKitTrack, type TrackPublication,
 } from './livekit-client.mjs';
 import { Channel, type Engine, TOPIC } from './channel.js';
@@ -84,12 +84,13 @@ function piece(packet: DataPacket['value']): Piece | undefined {
   }
 }
 
-function who(participant: Participant, present = true): Who {
+function who(participant: Participant, present = true, removed = false): Who {
   return {
     identity: participant.identity,
     name: participant.name ?? '',
     kind: KINDS.get(participant.kind) ?? 'other',
     present,
+    removed,
     tracks: [...participant.trackPublications.values()].map(track),
   };
 }
@@ -133,7 +134,9 @@ export class Sealing implements BaseE2EEManager {
       .on(RoomEvent.Reconnected, () => (this.#away ? this.#arrive() : tell({ t: 'resumed' })))
       .on(RoomEvent.RoomMetadataChanged, (text) => tell({ t: 'metadata', text }))
       .on(RoomEvent.ParticipantConnected, look)
-      .on(RoomEvent.ParticipantDisconnected, (participant) => tell({ t: 'participants', who: [who(participant, false)] }))
+      .on(RoomEvent.ParticipantDisconnected, (participant, reason) => {
+        tell({ t: 'participants', who: [who(participant, false, reason === DisconnectReason.PARTICIPANT_REMOVED)] });
+      })
       .on(RoomEvent.ParticipantNameChanged, (_name, participant) => look(participant))
       .on(RoomEvent.TrackPublished, (_publication, participant) => look(participant))
       .on(RoomEvent.TrackUnpublished, (_publication, participant) => look(participant))

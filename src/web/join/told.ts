@@ -19,6 +19,8 @@ export interface Who {
   name: string;
   kind: Kind;
   present: boolean;
+  /** It has left because it was put out. */
+  removed: boolean;
   tracks: Track[];
 }
 
@@ -32,6 +34,7 @@ export type Piece =
 /** What happened. */
 export type Told =
   | { t: 'deed'; act: 'end' | 'mute' | 'remove'; to: string }
+  | { t: 'enter'; identity: string; hub: string }
   | { t: 'heard'; from: string; piece: Piece }
   | { t: 'hold' | 'left' | 'press' | 'resumed' | 'tick' }
   | { t: 'joined'; me: string; others: Who[]; metadata: string }
@@ -41,6 +44,7 @@ export type Told =
   | { t: 'receives'; pipe: number; sid: string }
   | { t: 'said'; from: string; text: string }
   | { t: 'sealed'; from: string; iv: number[]; key_index: number; value: number[] }
+  | { t: 'secret'; text: string }
   | { t: 'sends'; pipe: number; sid: string; source: Source }
   | { t: 'stopped'; pipe: number }
   | { t: 'trailer'; bytes: number[] }
@@ -61,6 +65,7 @@ export interface Line {
 export type Todo =
   | { do: 'announce'; text: string; denied: boolean }
   | { do: 'deed'; certificate: string; deed: string }
+  | { do: 'enter'; certificate: string; proof: string; identity: string }
   | ({ do: 'line' } & Line)
   | { do: 'play' | 'stop'; sid: string }
   | { do: 'remove'; identity: string }
@@ -100,12 +105,13 @@ export interface View {
     why: string;
     tracks: RemoteTrack[];
   }[];
+  dropped: string[];
   sending: string;
   writes: 'sealed' | 'clear' | null;
   own: { sid: string; source: Source; sealed: number; clear: number; dropped: number }[];
   on: boolean | null;
   host: boolean;
-  asks: 'passphrase' | 'link' | null;
+  asks: 'passphrase' | 'key' | 'link' | null;
   countdown: { by: string | null; left: number } | null;
 }
 
@@ -116,17 +122,33 @@ export interface Pipe {
   mime: string;
 }
 
+/** A room without a link. */
+export interface Address {
+  room: string;
+  key: 'none' | 'people' | 'service';
+}
+
+/** A meeting that is not joined yet. */
+export interface Begun {
+  room: string;
+  /** The service makes its key, and is asked for it after each join. */
+  service: boolean;
+}
+
 /** What the page says to the worker. */
 export type ToWorker =
   | { kind: 'begin'; link: string }
+  | ({ kind: 'visit' } & Address)
+  | { kind: 'ask-secret'; token: string }
   | { kind: 'told'; told: Told }
   | ({ kind: 'pipe'; readable: ReadableStream; writable: WritableStream } & Pipe);
 
 /** What the worker says to the page. */
 export type FromWorker =
-  | { kind: 'begun'; room: string }
+  | ({ kind: 'begun' } & Begun)
   | { kind: 'broken'; text: string }
   | { kind: 'not-a-meeting'; text: string }
+  | { kind: 'no-secret'; text: string }
   | { kind: 'refused'; text: string }
   | { kind: 'todo'; todo: Todo[] }
   | { kind: 'view'; view: View };

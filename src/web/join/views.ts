@@ -37,12 +37,14 @@ export function show(view: View | undefined) {
   text('state', view?.name ?? 'dark');
   list('reasons', (view?.reasons ?? []).map((reason) => line(reason.text)));
   if (view === undefined) return;
+  list('dropped', view.dropped.map((it) => line(it)));
   text('sending', view.sending);
   list('own', view.own.map(({ sid, source, sealed, clear, dropped }) =>
     line(`${source}: ${sealed} sealed, ${clear} clear, ${dropped} not sent`, {
       sid, source, sealed: String(sealed), clear: String(clear), dropped: String(dropped),
     })));
-  element('asks').hidden = view.asks !== 'passphrase';
+  element('asks').hidden = view.asks !== 'passphrase' && view.asks !== 'key';
+  text('asks-what', view.asks === 'key' ? 'Key of this meeting, as you were told it' : 'Passphrase of this meeting');
   const button = element('e2ee');
   button.hidden = !view.host;
   const label = view.on === true ? 'Hold to turn encryption off' : 'Turn encryption on';

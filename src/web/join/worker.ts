@@ -2,7 +2,8 @@
 // The worker: the core, and the pipes that all frames of the page go through.
 
 import { Core } from './core.js';
-import type { FromWorker, Pipe, Told, ToWorker } from './told.js';
+import { askAbout } from './service.js';
+import type { Begun, FromWorker, Pipe, Told, ToWorker } from './told.js';
 
 /** How often what was counted is looked at, and the page is told how everything stands. */
 const TURN = 250;
@@ -23,6 +24,7 @@ const worker = self as unknown as {
 };
 
 let core: Core | undefined;
+let room = '';
 let wake: ReturnType<typeof setTimeout> | undefined;
 let broken = false;
 
@@ -68,16 +70,27 @@ function join({ pipe, out, mime }: Pipe, readable: ReadableStream<Frame>, writab
   readable.pipeThrough(through).pipeTo(writable).catch(() => {});
 }
 
-async function begin(link: string) {
+async function begin(enter: (core: Core) => Begun | { error: string }) {
   const loaded = await Core.load(await fetch('core.wasm'), () => performance.now());
-  const begun = loaded.begin(link);
+  const begun = enter(loaded);
   if ('error' in begun) {
     worker.postMessage({ kind: 'not-a-meeting', text: begun.error });
     return;
   }
   core = loaded;
-  worker.postMessage({ kind: 'begun', room: begun.room });
+  room = begun.room;
+  worker.postMessage({ kind: 'begun', ...begun });
   setInterval(() => tell({ t: 'tick' }), TURN);
+}
+
+/** Asks the service for the key that it made; the page never sees it. */
+async function askSecret(token: string) {
+  try {
+    const given = await askAbout<{ secret: string }>(room, 'secret', undefined, token);
+    tell({ t: 'secret', text: given.secret });
+  } catch (error) {
+    worker.postMessage({ kind: 'no-secret', text: (error as Error).message });
+  }
 }
 
 worker.onrtctransform = ({ transformer: { readable, writable, options } }) => join(options, readable, writable);
@@ -85,7 +98,13 @@ worker.onrtctransform = ({ transformer: { readable, writable, options } }) => jo
 worker.onmessage = ({ data }) => {
   switch (data.kind) {
     case 'begin':
-      begin(data.link).catch(stop);
+      begin((core) => core.begin(data.link)).catch(stop);
+      break;
+    case 'visit':
+      begin((core) => core.visit(data)).catch(stop);
+      break;
+    case 'ask-secret':
+      void askSecret(data.token);
       break;
     case 'told':
       tell(data.told);

@@ -117,6 +117,7 @@ impl World {
                 name: String::new(),
                 kind: Kind::Person,
                 present: true,
+                removed: false,
                 tracks: vec![track],
             };
             world.tell(other, Told::Participants { who: vec![who] });
@@ -136,6 +137,7 @@ impl World {
             name: String::new(),
             kind: Kind::Person,
             present,
+            removed: false,
             tracks: Vec::new(),
         };
         for present in [false, true] {
@@ -396,6 +398,7 @@ fn frames_of_one_track_do_not_come_out_of_another_of_the_same_sender() {
         name: String::new(),
         kind: Kind::Person,
         present: true,
+        removed: false,
         tracks: vec![screen("TR_host", Source::Camera), screen(sid, source)],
     };
     world.tell(1, Told::Participants { who: vec![who] });
