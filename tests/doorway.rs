@@ -16,6 +16,10 @@ pub struct Doorway {
     address: SocketAddr,
 }
 
+/// Nobody has an account here, and everybody has a link.
+const AT_THE_DOOR: &str =
+    r#"{"key":"link","name":null,"signed_in":false,"accounts":false,"guests":"allow"}"#;
+
 struct Behind {
     files: PathBuf,
     policy: String,
@@ -89,6 +93,9 @@ impl Behind {
         let (status, kind, body) = match method {
             Some("POST") if path.ends_with("/join") => {
                 ("200 OK", "application/json", self.pass.clone().into_bytes())
+            }
+            Some("GET") if path.starts_with("/api/") && path.ends_with("/door") => {
+                ("200 OK", "application/json", AT_THE_DOOR.into())
             }
             Some("GET") => self.file(path),
             _ => ("405 Method Not Allowed", "text/plain", Vec::new()),

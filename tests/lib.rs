@@ -13,6 +13,7 @@
 )]
 
 pub mod appliance;
+pub mod askers;
 pub mod bare;
 pub mod browser;
 pub mod code;

@@ -36,14 +36,19 @@ const CAME_BACK: &str = "(() => {
 })()";
 
 /// How many pictures of the others the page has shown.
-fn pictures(browser: &mut Browser) -> u64 {
+pub(crate) fn pictures(browser: &mut Browser) -> u64 {
     let script = "[...document.querySelectorAll('figure:not([data-sid=\"\"]) video')]\
                   .reduce((sum, it) => sum + it.getVideoPlaybackQuality().totalVideoFrames, 0)";
     browser.run(script).as_u64().unwrap_or_default()
 }
 
 /// Waits until `value` has grown by `more`.
-fn grows(browser: &mut Browser, what: &str, more: u64, value: impl Fn(&mut Browser) -> u64) {
+pub(crate) fn grows(
+    browser: &mut Browser,
+    what: &str,
+    more: u64,
+    value: impl Fn(&mut Browser) -> u64,
+) {
     let before = value(browser);
     reaches(browser, what, before + more, value);
 }
@@ -74,7 +79,7 @@ pub(crate) fn shows(browser: &mut Browser, state: &str) {
 }
 
 /// What the service calls the only other participant.
-fn other(of: &Appliance) -> String {
+pub(crate) fn other(of: &Appliance) -> String {
     of.wait_for("somebody else", SOON, |status| {
         Some(status.participants.first()?.identity.clone())
     })
@@ -139,7 +144,7 @@ fn they_write(browser: &mut Browser, device: &Appliance, sealed: bool) {
     );
 }
 
-const BOX_CAMERA: &str = "#people [data-identity=\"box\"] [data-source=\"camera\"]";
+pub(crate) const BOX_CAMERA: &str = "#people [data-identity=\"box\"] [data-source=\"camera\"]";
 const BOX_MICROPHONE: &str = "#people [data-identity=\"box\"] [data-source=\"microphone\"]";
 pub(crate) const OWN_CAMERA: &str = "#own [data-source=\"camera\"]";
 pub(crate) const OWN_MICROPHONE: &str = "#own [data-source=\"microphone\"]";
@@ -400,7 +405,7 @@ fn believes_no_other_certificate(server: &Server, link: &Path) {
 }
 
 /// Waits until an expression in the page is true.
-fn until(browser: &mut Browser, expression: &str) {
+pub(crate) fn until(browser: &mut Browser, expression: &str) {
     browser.run(&format!(
         "new Promise((done) => {{
             const turn = setInterval(() => ({expression}) && done(clearInterval(turn)), 50);

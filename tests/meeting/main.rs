@@ -30,7 +30,9 @@ mod lies;
 mod loss;
 mod page;
 mod page_host;
+mod page_keys;
 mod page_meetings;
+mod page_people;
 mod panel;
 mod plan;
 // Looks at each state for a while: for those who change the page.
