@@ -57,7 +57,7 @@ impl<'a> Asker<'a> {
     }
 
     /// Has an admin make an account; its owner has the password of everybody here, and is signed in.
-    pub fn invite(&self, name: &str, licensed: bool) -> Asker<'a> {
+    pub fn invite(&self, name: &str, licensed: bool) -> Self {
         let code = self.invitation(name, licensed);
         let asked = json!({ "code": code, "password": PASSWORD });
         let accepted = Self::stranger(self.server).post("/api/invitation/accept", &asked);
