@@ -13,7 +13,6 @@
 )]
 
 pub mod appliance;
-pub mod askers;
 pub mod bare;
 pub mod browser;
 pub mod code;
@@ -25,7 +24,6 @@ pub mod keeper;
 pub mod leak;
 pub mod livekit;
 pub mod network;
-pub mod office;
 pub mod people;
 pub mod places;
 pub mod process;
@@ -34,3 +32,4 @@ pub mod rauc;
 pub mod relay;
 pub mod sdk;
 pub mod toggle;
+pub mod visitor;

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -313,6 +313,11 @@ impl Server {
             .expect("an invitation link has its room after /j/");
         let scheme = if self.tls { "https" } else { "http" };
         format!("{scheme}://{}:{}/j/{rest}", self.address, self.port)
+    }
+
+    /// Where it is reached.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from((self.address, self.port))
     }
 
     /// The port for signalling.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! People with accounts at a hub, who ask it for things as programs and pages do.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -10,6 +11,9 @@ use crate::livekit::Server;
 
 /// Of everybody here; made up.
 pub const PASSWORD: &str = "correct horse battery";
+
+/// What an answer takes at most on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Somebody who asks a hub.
 #[derive(Debug)]
@@ -75,11 +79,7 @@ impl<'a> Asker<'a> {
     }
 
     fn with_cookie(self, answer: &Answer) -> Self {
-        let set = answer.headers.lines().find_map(|line| {
-            let (name, value) = line.split_once(": ")?;
-            name.eq_ignore_ascii_case("set-cookie").then_some(value)
-        });
-        let cookie = set.and_then(|set| set.split(';').next());
+        let cookie = answer.cookie();
         let cookie = cookie.expect("who is signed in gets a cookie");
         Self {
             headers: format!("Cookie: {cookie}\r\n"),
@@ -99,25 +99,53 @@ impl<'a> Asker<'a> {
 
     /// Sends anything, with more lines of HTTP.
     pub fn send(&self, method: &str, path: &str, more: &str, body: &str) -> Answer {
-        let address = self.server.url().replacen("ws://", "", 1);
-        let mut stream = TcpStream::connect(&address).expect("the hub listens");
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nRoomseal-Request: 1\r\n{}{more}\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            self.headers,
-            body.len()
-        )
-        .expect("the hub reads");
-        let mut answer = String::new();
-        let read = stream.read_to_string(&mut answer);
-        read.expect("the hub answers in text");
-        let (headers, body) = answer.split_once("\r\n\r\n").expect("this is HTTP");
-        let status = headers.get(9..12).and_then(|status| status.parse().ok());
-        Answer {
-            status: status.expect("HTTP begins with a status"),
-            headers: headers.to_owned(),
-            body: serde_json::from_str(body).unwrap_or_default(),
-        }
+        let headers = format!("{}{more}", self.headers);
+        exchange(self.server.address(), method, path, &headers, body).expect("the hub answers")
     }
+}
+
+impl Answer {
+    /// Name and value of the cookie that it sets.
+    pub(crate) fn cookie(&self) -> Option<&str> {
+        let set = self.headers.lines().find_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            name.eq_ignore_ascii_case("set-cookie").then_some(value)
+        });
+        set.and_then(|set| set.split(';').next())
+    }
+}
+
+/// Sends one request with these `headers`, whole lines, and reads its answer.
+///
+/// # Errors
+/// When there is no hub, or none any more before it has answered.
+pub(crate) fn exchange(
+    hub: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> io::Result<Answer> {
+    let mut stream = TcpStream::connect_timeout(&hub, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {hub}\r\nConnection: close\r\nRoomseal-Request: 1\r\n{headers}\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let broken = || io::Error::from(io::ErrorKind::UnexpectedEof);
+    let (headers, body) = answer.split_once("\r\n\r\n").ok_or_else(broken)?;
+    let status = headers.get(9..12).and_then(|status| status.parse().ok());
+    Ok(Answer {
+        status: status.ok_or_else(broken)?,
+        headers: headers.to_owned(),
+        body: if body.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(body).map_err(|_| broken())?
+        },
+    })
 }

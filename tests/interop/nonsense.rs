@@ -6,9 +6,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use roomseal_tests::livekit::Server;
-use roomseal_tests::office::Visitor;
 use roomseal_tests::places;
 use roomseal_tests::process::Running;
+use roomseal_tests::visitor::Visitor;
 use serde_json::json;
 
 /// Of a quick look, and of a long one.

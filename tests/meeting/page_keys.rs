@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Meetings at the join page whose key is in no link: the hub makes it, or people type it.
 
-use roomseal_tests::askers::Asker;
 use roomseal_tests::browser::{Browser, Window};
 use roomseal_tests::livekit::Server;
+use roomseal_tests::people::Asker;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 

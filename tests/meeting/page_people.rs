@@ -8,10 +8,10 @@ use roomseal_policy::{
     SecretSource,
 };
 use roomseal_tests::appliance::Appliance;
-use roomseal_tests::askers::{Asker, PASSWORD};
 use roomseal_tests::bare::Bare;
 use roomseal_tests::browser::{Browser, Window};
 use roomseal_tests::livekit::Server;
+use roomseal_tests::people::{Asker, PASSWORD};
 use roomseal_tests::toggle::Button;
 use serde_json::json;
 
