@@ -36,6 +36,12 @@ fn two_packets_that_are_lost_leave_no_hole_in_the_sound() {
     let mut ann = Sender::new(Codec::Opus, 1);
     let spec = spec("a", "ann", Codec::Opus);
     meeting.present.add_track(spec, ring(1)).unwrap();
+    // What comes before the decoder is made is not heard, so until then nothing is said.
+    let silence = &Clip::opus(0, 1).frames[0];
+    until("the decoder", || {
+        meeting.present.push("a", ann.seal(silence, clock::now()));
+        meeting.present.track_stats("a").unwrap().decoded > 0
+    });
     let begin = clock::now();
     for (index, frame) in Clip::opus(400, 50).frames.iter().enumerate() {
         let pts = begin + gst::ClockTime::from_mseconds(20 * index as u64);
