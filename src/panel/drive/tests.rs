@@ -2,9 +2,12 @@
 //! The simulated panel, and what is said where lines are missing.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use super::*;
@@ -63,7 +66,7 @@ fn the_simulated_key_is_pressed_and_held_through_its_pipe() {
     pipe.write_all(b"prss\n\npress\nhold\n").unwrap();
     pipe.write_all(&[b'x'; 1000]).unwrap();
     pipe.write_all(b"\nhold").unwrap();
-    let told = std::cell::RefCell::new(Vec::new());
+    let told = RefCell::new(Vec::new());
     let began = clock::monotonic();
     watch(
         key.as_mut(),
@@ -100,7 +103,7 @@ fn the_simulated_key_is_pressed_and_held_through_its_pipe() {
 fn a_word_that_comes_right_after_a_release_is_a_press_of_its_own() {
     let dir = tempfile::tempdir().unwrap();
     let (mut key, mut pipe) = simulated_key(dir.path());
-    let told = std::cell::RefCell::new(Vec::new());
+    let told = RefCell::new(Vec::new());
     let mut recogniser = Recogniser::new(Timing::default(), false, clock::monotonic());
     // Each word is written as soon as the edge that ended the one before has been told.
     for word in ["press", "press", "hold", "press"] {
@@ -195,7 +198,7 @@ fn an_edge_that_the_kernel_lost_is_made_up_for() {
         edges: Vec::new(),
         levels: vec![false, false, true],
     };
-    let told = std::cell::RefCell::new(Vec::new());
+    let told = RefCell::new(Vec::new());
     let began = clock::monotonic();
     // Up is known after the time of debouncing, so the level that comes without an edge may be taken for a stuck key.
     watch(
@@ -209,4 +212,75 @@ fn an_edge_that_the_kernel_lost_is_made_up_for() {
     )
     .unwrap();
     assert_eq!(told.into_inner(), [Gesture::Press]);
+}
+
+/// A key whose watcher is held up once, just after it has looked for edges.
+#[derive(Debug)]
+struct HeldUp {
+    /// In the order of their times.
+    edges: VecDeque<Edge>,
+    /// From when on the next look is such a one, and until when it lasts.
+    held_up: Option<(Duration, Duration)>,
+    told: bool,
+}
+
+impl Key for HeldUp {
+    fn down(&mut self) -> Result<bool, LineError> {
+        let now = clock::monotonic();
+        let come = self.edges.iter().take_while(|edge| edge.at <= now);
+        Ok(come.last().map_or(self.told, |edge| edge.down))
+    }
+
+    fn wait(&mut self, at_most: Duration) -> Result<Option<Edge>, LineError> {
+        let until = clock::monotonic() + at_most;
+        loop {
+            let now = clock::monotonic();
+            let next = self.edges.front().map_or(until, |edge| edge.at.min(until));
+            if let Some(edge) = self.edges.front().copied().filter(|edge| edge.at <= now) {
+                self.edges.pop_front();
+                self.told = edge.down;
+                return Ok(Some(edge));
+            }
+            if now >= until {
+                if let Some((_, end)) = self.held_up.take_if(|(from, _)| now >= *from) {
+                    thread::sleep(end.saturating_sub(clock::monotonic()));
+                }
+                return Ok(None);
+            }
+            thread::sleep(next.saturating_sub(now));
+        }
+    }
+}
+
+#[test]
+fn presses_are_told_apart_by_their_times_however_late_they_are_heard_of() {
+    const HOLDS: &[Duration] = &[Duration::from_millis(100)];
+    let began = clock::monotonic();
+    let at = |ms| began + Duration::from_millis(ms);
+    let mut key = HeldUp {
+        edges: [(true, 50), (false, 200), (true, 300)]
+            .map(|(down, ms)| Edge { down, at: at(ms) })
+            .into(),
+        held_up: Some((at(120), at(400))),
+        told: false,
+    };
+    let told = RefCell::new(Vec::new());
+    watch(
+        &mut key,
+        Timing {
+            // Looks at 150 ms, and then hears nothing of 200 and 300 ms until 400 ms.
+            holds: HOLDS,
+            ..Timing::default()
+        },
+        || told.borrow().len() < 5 && clock::monotonic() - began < LASTS,
+        |gesture| told.borrow_mut().push(gesture),
+    )
+    .unwrap();
+    let hold = Gesture::Hold { step: 0 };
+    let after = Duration::from_millis(150);
+    let release = Gesture::Release { after };
+    assert_eq!(
+        told.into_inner(),
+        [Gesture::Press, hold, release, Gesture::Press, hold]
+    );
 }

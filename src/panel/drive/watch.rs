@@ -25,15 +25,19 @@ pub fn watch(
         let now = clock::monotonic();
         let due = recogniser.deadline().map(|at| at.saturating_sub(now));
         let mut wait = due.unwrap_or(TURN).min(TURN);
-        // All edges that are there, by their own times, before the time that it is now.
-        while let Some(edge) = key.wait(wait)? {
-            recogniser.edge(edge.down, edge.at, &mut tell);
+        // All edges that are there, by their own times. What the line is and when is read before each look for edges: a
+        // thread that is held up then hears the edges of that time with their own times too, not with the later one.
+        let (heard_until, level) = loop {
+            let before = (clock::monotonic(), key.down()?);
+            match key.wait(wait)? {
+                Some(edge) => recogniser.edge(edge.down, edge.at, &mut tell),
+                None => break before,
+            }
             wait = Duration::ZERO;
-        }
+        };
         // A full queue in the kernel loses edges, never the level.
-        let now = clock::monotonic();
-        recogniser.edge(key.down()?, now, &mut tell);
-        recogniser.poll(now, &mut tell);
+        recogniser.edge(level, heard_until, &mut tell);
+        recogniser.poll(heard_until, &mut tell);
     }
     Ok(())
 }
