@@ -16,6 +16,10 @@ use crate::room::Denied;
 /// How long a token for one call is good.
 const VALID: Duration = Duration::from_secs(60);
 
+/// How the answer of a server ends that runs without what hands orders on to services of its kind (livekit-server
+/// 1.13.5, `pkg/service/errors.go`: egress, ingress and SIP alike).
+const NOT_SET_UP: &str = "not connected (redis required)";
+
 /// Why a call brings nothing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
@@ -28,6 +32,9 @@ pub(crate) enum CallError {
     /// There is no such thing.
     #[error("the LiveKit server does not find it: {0}")]
     NotFound(String),
+    /// It has no such service.
+    #[error("the LiveKit server has no service for it: {0}; ask who runs the hub")]
+    NotSetUp(String),
     /// It does not want to, or cannot.
     #[error("the LiveKit server refuses: {0}; ask who runs the hub")]
     Refused(String),
@@ -112,6 +119,9 @@ impl LiveKit {
                 CallError::Key(said)
             }
             ("not_found", _) => CallError::NotFound(said),
+            // No such method at all; a method that finds something missing says so in a code of its own.
+            ("" | "bad_route", StatusCode::NOT_FOUND) => CallError::NotSetUp(said),
+            _ if said.ends_with(NOT_SET_UP) => CallError::NotSetUp(said),
             _ => CallError::Refused(said),
         })
     }

@@ -9,7 +9,7 @@ use livekit_protocol::sip_dispatch_rule::Rule;
 
 use super::LiveKit;
 use super::call::{CallError, Grants};
-use super::programs::{RECORD, TELEPHONES, is_not_set_up};
+use super::programs::{RECORD, TELEPHONES};
 use crate::entry;
 use crate::people::draw;
 
@@ -95,15 +95,17 @@ impl LiveKit {
         };
         match stopped {
             // A server without the service for it.
-            Err(CallError::Refused(said)) if is_not_set_up(&said) => Ok(false),
+            Err(CallError::NotSetUp(_)) => Ok(false),
             stopped => Ok(stopped? > 0),
         }
     }
 
     async fn services(&self, room: &str) -> Result<Services, CallError> {
         let is_there = |answer: Result<bool, CallError>| match answer {
-            // That is how a server says that it has no such service.
-            Err(CallError::Refused(_) | CallError::NotFound(_)) => Ok(false),
+            // What it cannot even list, it does not do.
+            Err(CallError::NotSetUp(_) | CallError::Refused(_) | CallError::NotFound(_)) => {
+                Ok(false)
+            }
             other => other,
         };
         Ok(Services {

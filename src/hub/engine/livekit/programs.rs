@@ -25,7 +25,7 @@ impl LiveKit {
                 Ok(0) => {}
                 Ok(count) => tracing::info!(room, count, "encryption is on: {what} are stopped"),
                 // A server without them.
-                Err(CallError::Refused(said)) if is_not_set_up(&said) => {}
+                Err(CallError::NotSetUp(_)) => {}
                 Err(error) => {
                     // The next look tries again.
                     self.note(room, |seen| seen.is_swept = false);
@@ -143,11 +143,6 @@ impl LiveKit {
         }
         Ok(answer.agent_dispatches.len())
     }
-}
-
-/// Whether the server says that it has no such service.
-pub(super) fn is_not_set_up(said: &str) -> bool {
-    said.contains("not connected") || said.contains("404")
 }
 
 pub(super) const RECORD: Grants<'_> = Grants {
