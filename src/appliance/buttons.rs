@@ -7,7 +7,7 @@ use roomseal_panel::board::panel::{Button, Panel};
 use roomseal_panel::drive::{Places, key, watch};
 use roomseal_panel::gesture::{Gesture, Timing};
 
-use crate::control::{Command, Control, Medium, Origin, Switch};
+use crate::control::{Command, Control, Medium, Origin, Reply, Switch};
 use crate::status::Publisher;
 use crate::supervise::{Heartbeat, Stop, Supervisor};
 
@@ -128,9 +128,16 @@ impl Ear {
     fn told(&self, gesture: Gesture) {
         if let Some(wish) = self.purpose.wish(gesture) {
             let control = self.control.clone();
-            // What came of it is said by the lamp, and noted in what happened.
-            self.runtime
-                .spawn(async move { control.order(Origin::Box, wish).await });
+            let name = self.purpose.name();
+            // What came of it is said by the lamp, and noted in what happened; a wish that never got there is said here.
+            self.runtime.spawn(async move {
+                match control.order(Origin::Box, wish).await {
+                    Reply::Denied(why) | Reply::NotNow(why) => {
+                        tracing::warn!("what was done with the {name} had no effect: {why}");
+                    }
+                    Reply::Done(_) | Reply::Link(_) | Reply::Wrong(_) => {}
+                }
+            });
         }
         match gesture {
             Gesture::Stuck => {
