@@ -44,10 +44,6 @@ impl Front {
 
     /// Where it has the page of `link`: the same room and the same secrets.
     pub fn page_of(&self, link: &str) -> String {
-        let (_, rest) = link
-            .trim()
-            .split_once("/j/")
-            .expect("an invitation link has its room after /j/");
-        format!("http://{}/j/{rest}", self.address)
+        places::page_at(&format!("http://{}", self.address), link)
     }
 }

@@ -307,12 +307,8 @@ impl Server {
     /// Where the hub has the page of `link`: the same room and the same secrets.
     pub fn page_of(&self, link: &str) -> String {
         assert_eq!(self.kind, Kind::Hub, "only the hub has pages");
-        let (_, rest) = link
-            .trim()
-            .split_once("/j/")
-            .expect("an invitation link has its room after /j/");
         let scheme = if self.tls { "https" } else { "http" };
-        format!("{scheme}://{}:{}/j/{rest}", self.address, self.port)
+        places::page_at(&format!("{scheme}://{}:{}", self.address, self.port), link)
     }
 
     /// Where it is reached.

@@ -46,3 +46,12 @@ pub fn pictures() -> PathBuf {
     let target = program.ancestors().nth(2).unwrap_or(root());
     target.join("pictures")
 }
+
+/// Where `service` (`http://…`) has the page of the invitation link: the same room and the same secrets.
+pub fn page_at(service: &str, link: &str) -> String {
+    let (_, rest) = link
+        .trim()
+        .split_once("/j/")
+        .expect("an invitation link has its room after /j/");
+    format!("{service}/j/{rest}")
+}

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
+mod node;
 mod nonsense;
 mod page;
 mod worker;

@@ -3,8 +3,6 @@
 //! seals the others open.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,44 +19,20 @@ use roomseal_policy::{
 use roomseal_tests::places;
 use serde_json::{Value, json};
 
-/// Cores in a Node process; it ends with this.
-struct Cores {
-    child: Child,
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
-}
+use crate::node::Node;
+
+/// Cores in a Node process.
+struct Cores(Node);
 
 impl Cores {
     fn start() -> Self {
-        let mut child = Command::new("node")
-            .arg(places::root().join("tests/web/run.mjs"))
-            .arg(places::provided("web"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|e| panic!("cannot start node ({e}): run `make setup`"));
-        Self {
-            stdin: child.stdin.take().unwrap(),
-            stdout: BufReader::new(child.stdout.take().unwrap()),
-            child,
-        }
+        Self(Node::run("web/run.mjs", places::provided("web")))
     }
 
     fn ask(&mut self, what: &Value) -> Value {
-        writeln!(self.stdin, "{what}").unwrap();
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).unwrap();
-        let mut answer: Value = serde_json::from_str(&line).unwrap();
+        let mut answer = self.0.ask(what);
         assert!(answer["error"].is_null(), "{what}: {answer}");
         answer["ok"].take()
-    }
-}
-
-impl Drop for Cores {
-    fn drop(&mut self) {
-        // It may have ended already; either way it is gone afterwards.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -2,8 +2,6 @@
 //! The frame worker of LiveKit's JavaScript client, unmodified, in Node: what one side seals, the other opens, byte by
 //! byte.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use roomseal_e2ee::data::{DataOpener, DataSealer};
@@ -14,37 +12,20 @@ use roomseal_e2ee::{
 use roomseal_tests::places;
 use serde_json::{Value, json};
 
-/// The worker in a Node process; ends with it.
-struct Worker {
-    child: Child,
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
-}
+use crate::node::Node;
+
+/// The worker.
+struct Worker(Node);
 
 impl Worker {
     fn start() -> Self {
         let package = "node/node_modules/livekit-client/dist/livekit-client.e2ee.worker.mjs";
-        let mut child = Command::new("node")
-            .arg(places::root().join("tests/worker/run.mjs"))
-            .arg(places::provided(package))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|e| panic!("cannot start node ({e}): run `make setup`"));
-        Self {
-            stdin: child.stdin.take().unwrap(),
-            stdout: BufReader::new(child.stdout.take().unwrap()),
-            child,
-        }
+        Self(Node::run("worker/run.mjs", places::provided(package)))
     }
 
     /// Answers to one batch: what came out per frame, and the worker's error messages.
     fn batch(&mut self, request: &Value) -> (Vec<Value>, Vec<String>) {
-        writeln!(self.stdin, "{request}").unwrap();
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).unwrap();
-        let mut reply: Value = serde_json::from_str(&line)
-            .unwrap_or_else(|e| panic!("the worker answered {line:?} ({e}) to {request}"));
+        let mut reply = self.0.ask(request);
         let frames = serde_json::from_value(reply["frames"].take()).unwrap();
         (
             frames,
@@ -73,14 +54,6 @@ impl Worker {
             .iter()
             .map(|frame| Some(hex::decode(frame.as_str()?).unwrap()));
         (out.collect(), errors)
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        // It may have ended already; either way it is gone afterwards.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
