@@ -10,6 +10,8 @@ use core::fmt;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
+use crate::words::{LIST_LEN, word, word_list};
+
 /// A passphrase, as its bytes go into the derivation of the secret.
 ///
 /// However it was typed, one spelling is used: Unicode NFC; white space at the ends removed, and one space between words;
@@ -84,19 +86,13 @@ impl MeetingPassphrase {
     /// # Errors
     /// The bytes are not random.
     pub fn generate(mut random: impl FnMut(&mut [u8])) -> Result<Self, BrokenRandomness> {
-        let words = word_list();
         let mut text = Zeroizing::new(String::with_capacity(Self::WORDS * 10));
         for _ in 0..Self::WORDS {
             let index = draw(&mut random)?;
             if !text.is_empty() {
                 text.push(' ');
             }
-            text.push_str(
-                words
-                    .clone()
-                    .nth(index)
-                    .expect("the list has as many words as it has indexes"),
-            );
+            text.push_str(word(index));
         }
         Ok(Self(text))
     }
@@ -137,12 +133,6 @@ fn is_made_of_words(text: &str) -> bool {
     }
     count >= MeetingPassphrase::WORDS
 }
-
-fn word_list() -> core::str::Lines<'static> {
-    include_str!("words/eff_large.txt").lines()
-}
-
-const LIST_LEN: usize = 7776;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
