@@ -36,6 +36,7 @@ mod codec;
 mod counters;
 pub mod data;
 mod derive;
+pub mod envelope;
 mod epoch;
 mod format;
 mod fresh;

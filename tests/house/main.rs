@@ -319,14 +319,16 @@ fn no_test_is_switched_off() {
 }
 
 #[test]
-fn the_policy_vectors_are_what_their_own_implementation_makes() {
-    let script = places::root().join("src/policy/tests/vectors/make.py");
-    let output = Command::new("python3").arg(script).output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+fn vectors_are_what_their_own_implementation_makes() {
+    for script in [
+        "src/policy/tests/vectors/make.py",
+        "src/e2ee/vectors/envelopes.py",
+    ] {
+        let script = places::root().join(script);
+        let output = Command::new("python3").arg(&script).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {said}", script.display());
+    }
 }
 
 /// The `gst-launch-1.0` lines in the documentation of the elements, each on one line.

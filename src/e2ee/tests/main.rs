@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod data;
+mod envelope;
 mod epoch;
 mod frames;
 mod h264;

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use roomseal_e2ee::data::{DataOpener, DataSealer};
+use roomseal_e2ee::envelope::DeviceKey;
 use roomseal_e2ee::{
     Codec, FrameKey, IvSource, KeyRing, Passphrase, RawKey, Replay, SealError, Secret, Unauthentic,
     Verdict,
@@ -91,6 +92,7 @@ fn secrets() -> Vec<(&'static str, Vec<u8>)> {
         ("derived from passphrase", hex::decode(DERIVED).unwrap()),
         ("raw key", (0..32).collect()),
         ("secret of a meeting", (200..232).collect()),
+        ("key of a box", (100..132).collect()),
         ("derived from raw key", AES_KEY.to_vec()),
     ]
 }
@@ -109,7 +111,11 @@ fn nothing_that_can_be_printed_holds_a_key() {
     let epoch = secret.epoch_key(&[1; 32]);
     let confirm = epoch.confirm_key();
 
-    let mut text = format!("{secret:?} {secret:#?} {epoch:?} {epoch:#?} {confirm:?} {confirm:#?}");
+    let device = DeviceKey::from_seed(&core::array::from_fn(|at| 100 + at as u8));
+
+    let mut text = format!(
+        "{device:?} {device:#?} {secret:?} {secret:#?} {epoch:?} {epoch:#?} {confirm:?} {confirm:#?}"
+    );
     write!(
         text,
         "{passphrase:?} {passphrase:#?} {raw:?} {raw:#?} {key:?} {key:#?} {raw_key:?} {ring:#?}"
