@@ -17,6 +17,7 @@ mod host;
 mod meetings;
 mod policy;
 mod problem;
+mod rooms;
 mod schedule;
 mod secret;
 mod session;
@@ -101,11 +102,13 @@ enum Act {
     Challenge,
     DeviceToken,
     ThisDevice,
+    Rooms,
+    Invited,
     Description,
 }
 
 /// Method, path, what it does. In a path, `{…}` stands for one part.
-const ROUTES: [(Method, &str, Act); 38] = [
+const ROUTES: [(Method, &str, Act); 40] = [
     (Method::POST, "/api/set-up", Act::SetUp),
     (Method::POST, "/api/sign-in", Act::SignIn),
     (Method::POST, "/api/sign-out", Act::SignOut),
@@ -158,7 +161,9 @@ const ROUTES: [(Method, &str, Act); 38] = [
     (Method::POST, "/api/devices/challenge", Act::Challenge),
     (Method::POST, "/api/devices/token", Act::DeviceToken),
     (Method::GET, "/api/devices/me", Act::ThisDevice),
+    (Method::GET, "/api/devices/self/meetings", Act::Invited),
     (Method::DELETE, "/api/devices/{id}", Act::Revoke),
+    (Method::GET, "/api/rooms", Act::Rooms),
     (Method::GET, "/api/openapi.json", Act::Description),
 ];
 
@@ -263,6 +268,8 @@ impl Api {
             Act::Challenge => self.challenge(visitor).await,
             Act::DeviceToken => self.device_token(visitor).await,
             Act::ThisDevice => self.this_device(visitor).await,
+            Act::Rooms => self.rooms(visitor).await,
+            Act::Invited => self.invited(visitor).await,
             Act::Description => self.description(),
         }
     }

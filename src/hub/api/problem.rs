@@ -95,7 +95,9 @@ impl From<Refusal> for Problem {
             Refusal::Code => (StatusCode::FORBIDDEN, "code"),
             Refusal::Credentials => (StatusCode::UNAUTHORIZED, "credentials"),
             Refusal::Disabled => (StatusCode::FORBIDDEN, "disabled"),
-            Refusal::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+            Refusal::Invalid(_) | Refusal::NoSuchRoom(_) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "invalid")
+            }
             Refusal::KeyTaken => (StatusCode::CONFLICT, "key-taken"),
             Refusal::LastAdmin => (StatusCode::CONFLICT, "last-admin"),
             Refusal::Memory => (StatusCode::SERVICE_UNAVAILABLE, "memory"),

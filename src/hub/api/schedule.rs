@@ -2,7 +2,8 @@
 //! Meetings that are scheduled.
 //!
 //! They are made in the organiser's browser: room, secret, keys, and a first policy signed in advance. Of these the room,
-//! the name of the meeting's key and the policy come here, which go to everybody in the meeting anyway.
+//! the name of the meeting's key and the policy come here, which go to everybody in the meeting anyway; and for rooms that
+//! are booked the host link, sealed to the key of each.
 
 use hyper::{HeaderMap, Response, StatusCode};
 use roomseal_policy::{Chain, E2ee, HostCheck, KeyModel, MeetingKeyHash, RoomName};
@@ -16,6 +17,7 @@ use super::{Answer, Api, Visitor, body, meetings, nothing, respond, with_type};
 use crate::calendar::Event;
 use crate::pages;
 use crate::people::Refusal;
+use crate::people::bookings::{self, Booked, Booking};
 use crate::people::meetings::{Meeting, Plan};
 
 #[derive(Deserialize)]
@@ -31,13 +33,18 @@ struct Schedule {
     meeting_key: String,
     policy: Option<Box<RawValue>>,
     waiting_room: Option<bool>,
+    #[serde(default)]
+    rooms: Vec<Booking>,
 }
+
+/// The longest request, in bytes: all the rooms that can be booked, and everything else.
+const LONGEST: usize = bookings::MOST * (bookings::LONGEST + 256) + 16 * 1024;
 
 impl Api {
     pub(super) async fn schedule(&self, visitor: Visitor) -> Answer {
         let asker = self.asker(&visitor).await?;
         let site = self.place(visitor.request.headers());
-        let asked: Schedule = body::read(visitor.request).await?;
+        let asked: Schedule = body::read_of(visitor.request, LONGEST).await?;
         let invalid = |what: &str| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", what);
         let room = asked.room.parse::<RoomName>();
         let room = room.map_err(|error| invalid(&format!("room: {error}")))?;
@@ -62,18 +69,25 @@ impl Api {
             waiting_room: asked.waiting_room.unwrap_or(false),
             ..Meeting::new(&room, e2ee, asked.key_model.unwrap_or(KeyModel::User))
         };
-        let meeting = self
+        let (meeting, rooms) = self
             .people
-            .schedule(&asker, meeting, &asked.title, plan)
+            .schedule(&asker, meeting, &asked.title, plan, &asked.rooms)
             .await?;
-        Ok(respond(StatusCode::CREATED, &shown(&meeting, &site)))
+        Ok(respond(
+            StatusCode::CREATED,
+            &shown(&meeting, &rooms, &site),
+        ))
     }
 
     pub(super) async fn plans(&self, visitor: Visitor) -> Answer {
         let asker = self.asker(&visitor).await?;
         let site = self.place(visitor.request.headers());
         let meetings = self.people.plans(&asker).await?;
-        let meetings: Vec<_> = meetings.iter().map(|it| shown(it, &site)).collect();
+        let booked = self.people.booked(&asker).await?;
+        let meetings: Vec<_> = meetings
+            .iter()
+            .map(|it| shown(it, booked.get(&it.room).map_or(&[], Vec::as_slice), &site))
+            .collect();
         Ok(respond(StatusCode::OK, &json!({ "meetings": meetings })))
     }
 
@@ -137,7 +151,7 @@ fn address(site: &str, room: &str) -> String {
     format!("{site}/j/{room}")
 }
 
-fn shown(meeting: &Meeting, site: &str) -> Value {
+fn shown(meeting: &Meeting, rooms: &[Booked], site: &str) -> Value {
     let plan = meeting.plan.as_ref();
     let policy = meeting.policy.as_deref();
     let policy = policy.and_then(|text| RawValue::from_string(text.to_owned()).ok());
@@ -152,6 +166,7 @@ fn shown(meeting: &Meeting, site: &str) -> Value {
         "waiting_room": meeting.waiting_room,
             "policy": policy,
             "address": address(site, &meeting.room),
+        "rooms": rooms,
     })
 }
 

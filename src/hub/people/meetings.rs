@@ -6,11 +6,13 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use roomseal_policy::{E2ee, KeyModel, RoomName};
+use serde::Serialize;
 
 use super::account::{Account, AccountId};
 use super::audit::Action;
 use super::devices::Device;
 use super::licence::{GuestsUnderE2ee, Organiser, may_start};
+use super::store::Work;
 use super::{People, Refusal};
 
 /// The setting's name.
@@ -67,7 +69,7 @@ impl Meeting {
 }
 
 /// When a meeting is to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Plan {
     /// Seconds since 1970, as is the end.
     pub(crate) starts: i64,
@@ -116,8 +118,20 @@ impl People {
         asker: &Asker,
         meeting: Meeting,
     ) -> Result<Meeting, Refusal> {
-        may_start(asker.organiser(), meeting.e2ee)?;
         let mut work = self.store.begin().await?;
+        let meeting = self.begin_meeting(&mut work, asker, meeting).await?;
+        work.commit().await?;
+        Ok(meeting)
+    }
+
+    /// The same as a part of something more.
+    pub(super) async fn begin_meeting(
+        &self,
+        work: &mut Work,
+        asker: &Asker,
+        meeting: Meeting,
+    ) -> Result<Meeting, Refusal> {
+        may_start(asker.organiser(), meeting.e2ee)?;
         let now = self.now();
         work.delete_meetings(now.saturating_sub(REMEMBERED.as_secs() as i64))
             .await?;
@@ -130,7 +144,6 @@ impl People {
             ..meeting
         };
         work.insert_meeting(&meeting).await?;
-        work.commit().await?;
         Ok(meeting)
     }
 

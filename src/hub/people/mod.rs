@@ -5,6 +5,7 @@
 
 pub(crate) mod account;
 pub(crate) mod audit;
+pub(crate) mod bookings;
 mod code;
 mod codes;
 mod devices;

@@ -41,6 +41,10 @@ pub enum Refusal {
     /// There is nothing of that id.
     #[error("there is no such {0}, or no longer; look at the list again")]
     NoSuch(&'static str),
+    /// A room that is to be booked is not there; with what it was named by.
+    #[error("rooms: there is no room {:?} here, or no longer; look at the list of rooms again",
+        .0.chars().take(64).collect::<String>())]
+    NoSuchRoom(String),
     /// That meeting may not be started.
     #[error(transparent)]
     NotAllowed(#[from] NotAllowed),

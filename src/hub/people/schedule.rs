@@ -2,6 +2,7 @@
 //! Meetings that are scheduled: who may, and whose they are.
 
 use super::account::Role;
+use super::bookings::{self, Booked, Booking};
 use super::meetings::{Asker, Meeting, Plan};
 use super::{People, Refusal};
 
@@ -18,18 +19,20 @@ const LONGEST: i64 = 31 * 24 * 60 * 60;
 const AHEAD: i64 = 10 * 366 * 24 * 60 * 60;
 
 impl People {
-    /// Keeps a meeting that is to be.
+    /// Keeps a meeting that is to be, and the rooms that are booked for it.
     ///
     /// # Errors
-    /// When it takes a licence that is not there, the room is taken, or the plan makes no sense.
+    /// When it takes a licence that is not there, the room is taken, the plan makes no sense, or a room cannot be booked.
     pub(crate) async fn schedule(
         &self,
         asker: &Asker,
         meeting: Meeting,
         called: &str,
         plan: Plan,
-    ) -> Result<Meeting, Refusal> {
+        bookings: &[Booking],
+    ) -> Result<(Meeting, Vec<Booked>), Refusal> {
         let title = title(called)?;
+        bookings::check(bookings)?;
         let Plan { starts, ends } = plan;
         let now = self.now();
         if ends <= now || starts > now.saturating_add(AHEAD) {
@@ -52,7 +55,22 @@ impl People {
             plan: Some(plan),
             ..meeting
         };
-        self.start_meeting(asker, meeting).await
+        let mut work = self.store.begin().await?;
+        let meeting = self.begin_meeting(&mut work, asker, meeting).await?;
+        let rooms = work.rooms().await?;
+        let mut booked = Vec::with_capacity(bookings.len());
+        for booking in bookings {
+            let Some(room) = rooms.iter().find(|room| room.id == booking.device) else {
+                return Err(Refusal::NoSuchRoom(booking.device.clone()));
+            };
+            work.insert_booking(&meeting.room, booking).await?;
+            booked.push(Booked {
+                id: room.id.clone(),
+                name: room.name.clone(),
+            });
+        }
+        work.commit().await?;
+        Ok((meeting, booked))
     }
 
     /// The scheduled meetings of who asks that are not over, the next first.

@@ -6,6 +6,7 @@
 //! is in the migration that is named after its database, and in [`Store::open`].
 
 mod accounts;
+mod bookings;
 mod codes;
 mod deeds;
 mod devices;
@@ -37,7 +38,7 @@ const LOCK: &str = "lock";
 const WAITING: Duration = Duration::from_secs(5);
 
 /// Each exactly once, in this order; one that was released is never changed.
-const MIGRATIONS: [(&str, &str); 6] = [
+const MIGRATIONS: [(&str, &str); 7] = [
     ("people", include_str!("migrations/1_people.sql")),
     (
         "append only",
@@ -50,6 +51,7 @@ const MIGRATIONS: [(&str, &str); 6] = [
         "waiting rooms",
         include_str!("migrations/6_waiting_rooms.sql"),
     ),
+    ("bookings", include_str!("migrations/7_bookings.sql")),
 ];
 
 /// Why nothing can be kept, or found again.

@@ -9,14 +9,14 @@ use super::accounts::{joined, path};
 use super::*;
 
 /// A box with its key, as the hub meets it.
-struct Device {
+pub(super) struct Device {
     key: SigningKey,
-    browser: Browser,
+    pub(super) browser: Browser,
     hub: String,
 }
 
 impl Device {
-    fn new(office: &Office, seed: u8) -> Self {
+    pub(super) fn new(office: &Office, seed: u8) -> Self {
         Self {
             key: SigningKey::from_slice(&[seed; 32]).unwrap(),
             browser: office.browser(),
@@ -24,7 +24,7 @@ impl Device {
         }
     }
 
-    fn public(&self) -> String {
+    pub(super) fn public(&self) -> String {
         Base64UrlUnpadded::encode_string(self.key.verifying_key().to_sec1_point(true).as_bytes())
     }
 
@@ -46,7 +46,7 @@ impl Device {
         json!({ "code": code, "name": "Box 3", "key": self.public(), "proof": proof })
     }
 
-    async fn enrol(&mut self, code: &str) -> Answer {
+    pub(super) async fn enrol(&mut self, code: &str) -> Answer {
         let asked = self.enrolment(code);
         self.browser.post("/api/devices/enrol", asked).await
     }
@@ -65,7 +65,7 @@ impl Device {
     }
 
     /// The header that a device shows itself by.
-    async fn token(&mut self, id: &Value) -> String {
+    pub(super) async fn token(&mut self, id: &Value) -> String {
         let challenge = self.challenge(id).await;
         let answer = self.answer(id, &challenge).await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -78,7 +78,7 @@ impl Device {
     }
 }
 
-async fn code(browser: &mut Browser) -> String {
+pub(super) async fn code(browser: &mut Browser) -> String {
     let answer = browser.ask("POST", "/api/devices/code", None).await;
     assert_eq!(answer.status, 201, "{answer:?}");
     answer.body["code"].as_str().unwrap().to_owned()

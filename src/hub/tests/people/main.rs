@@ -16,6 +16,7 @@ mod meetings;
 mod nonsense;
 mod office;
 mod plugnmeet;
+mod rooms;
 mod schedule;
 mod secret;
 mod set_up;

@@ -9,9 +9,9 @@ use super::hosts::{bearer, decide, host, meeting_key, plain, token_of_owner};
 use super::*;
 
 /// When the clock of these hubs stands still.
-const NOW: i64 = 1_800_000_000;
+pub(super) const NOW: i64 = 1_800_000_000;
 
-fn plan(room: &str, starts: i64) -> Value {
+pub(super) fn plan(room: &str, starts: i64) -> Value {
     json!({
         "room": room,
         "title": "Plans, and more",
@@ -27,7 +27,7 @@ fn policy(room: &str, key: &MeetingKey, e2ee: E2ee) -> Value {
     serde_json::from_str(&chain.message()).unwrap()
 }
 
-async fn rooms(browser: &mut Browser) -> Vec<String> {
+pub(super) async fn rooms(browser: &mut Browser) -> Vec<String> {
     let listed = browser.get("/api/schedule").await;
     let meetings = listed.body["meetings"].as_array().unwrap();
     let rooms = meetings
