@@ -16,7 +16,9 @@ use crate::refusal::Refusal;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Certificate,
+    Challenge,
     Deed,
+    Enrolment,
     HostEntry,
     Policy,
     Vouch,
@@ -27,7 +29,9 @@ impl Kind {
     fn header(self) -> &'static str {
         match self {
             Self::Certificate => r#"{"alg":"ES256","typ":"roomseal-certificate"}"#,
+            Self::Challenge => r#"{"alg":"ES256","typ":"roomseal-challenge"}"#,
             Self::Deed => r#"{"alg":"ES256","typ":"roomseal-deed"}"#,
+            Self::Enrolment => r#"{"alg":"ES256","typ":"roomseal-enrolment"}"#,
             Self::HostEntry => r#"{"alg":"ES256","typ":"roomseal-host-entry"}"#,
             Self::Policy => r#"{"alg":"ES256","typ":"roomseal-policy"}"#,
             Self::Vouch => r#"{"alg":"ES256","typ":"roomseal-vouch"}"#,

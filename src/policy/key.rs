@@ -190,11 +190,11 @@ pub(crate) const SIGNATURE_LEN: usize = 64;
 /// A private key with its public half.
 pub(crate) struct Signer {
     private: SigningKey,
-    public: PublicKey,
+    pub(crate) public: PublicKey,
 }
 
 impl Signer {
-    fn from_seed(seed: &KeySeed) -> Self {
+    pub(crate) fn from_seed(seed: &KeySeed) -> Self {
         let private = seed.signing_key();
         let public = PublicKey::of(*private.verifying_key());
         Self { private, public }

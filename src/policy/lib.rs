@@ -56,6 +56,7 @@ mod canonical;
 mod certificate;
 mod chain;
 mod deed;
+mod device;
 mod digest;
 mod features;
 mod host_code;
@@ -76,6 +77,7 @@ mod words;
 pub use certificate::{Certificate, Host, HostCheck, HostName, HostNameError};
 pub use chain::{Chain, Merged, Relation};
 pub use deed::{Act, Deed};
+pub use device::DeviceKey;
 pub use digest::{
     CertificateHash, Check, MeetingKeyHash, MemberNonce, NotAValue, PolicyHash, PolicyNonce,
     ServiceCertificateHash,
