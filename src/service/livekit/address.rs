@@ -96,9 +96,18 @@ impl ServerUrl {
         self.port
     }
 
+    /// Host, and port where it does not go without saying: what requests call the server.
+    pub fn authority(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        match self.url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        }
+    }
+
     /// The address with `path` after its own path and `query` after that, as WebSocket (`ws`,
     /// `wss`) address.
-    pub(super) fn join(&self, path: &str, query: &[(&str, &str)]) -> Url {
+    pub(crate) fn join(&self, path: &str, query: &[(&str, &str)]) -> Url {
         let mut url = self.url.clone();
         url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
         if !query.is_empty() {

@@ -13,7 +13,6 @@ use tokio_tungstenite::{
         protocol::WebSocketConfig,
     },
 };
-use zeroize::Zeroizing;
 
 use super::{
     Client,
@@ -115,13 +114,7 @@ impl Attempt {
         match timeout(EXPLAIN, self.ask()).await {
             Ok(Ok(answer)) => self.verdict(status, &answer),
             // No second answer: judge by the first.
-            Ok(Err(_)) | Err(_) => self.verdict(
-                status,
-                &Answer {
-                    status,
-                    body: Zeroizing::new(first),
-                },
-            ),
+            Ok(Err(_)) | Err(_) => self.verdict(status, &Answer::of(status, first)),
         }
     }
 

@@ -25,11 +25,11 @@ const STAGGER: Duration = Duration::from_millis(250);
 const ADDRESSES: usize = 6;
 
 /// A TCP connection, with or without TLS.
-pub(super) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
 
 /// A connection to `server`, inside TLS when its address asks for that.
-pub(super) async fn dial(server: &ServerUrl, trust: &Trust) -> Result<Box<dyn Socket>, Error> {
+pub(crate) async fn dial(server: &ServerUrl, trust: &Trust) -> Result<Box<dyn Socket>, Error> {
     let tcp = tcp(server).await?;
     // Signalling is small messages that somebody waits for; without it nothing breaks.
     let _ = tcp.set_nodelay(true);

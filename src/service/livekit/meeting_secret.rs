@@ -75,19 +75,12 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
-    fn answer(status: u16, body: &str) -> Answer {
-        Answer {
-            status,
-            body: Zeroizing::new(body.to_owned()),
-        }
-    }
-
     #[test]
     fn a_secret_is_read_and_nothing_of_what_is_none_is_repeated() {
         let text = Base64UrlUnpadded::encode_string(&[0xA7; 32]);
-        assert_eq!(*read(&answer(200, &text)).unwrap(), [0xA7; 32]);
+        assert_eq!(*read(&Answer::of(200, &text)).unwrap(), [0xA7; 32]);
         assert_eq!(
-            *read(&answer(200, &format!("{text}\n"))).unwrap(),
+            *read(&Answer::of(200, format!("{text}\n"))).unwrap(),
             [0xA7; 32]
         );
         for damaged in [
@@ -97,7 +90,7 @@ mod tests {
             "",
             "{}",
         ] {
-            let error = read(&answer(200, damaged)).unwrap_err();
+            let error = read(&Answer::of(200, damaged)).unwrap_err();
             assert!(matches!(error, Error::NoMeetingSecret { .. }), "{error}");
             assert!(damaged.len() < 4 || !error.to_string().contains(damaged));
         }
@@ -105,7 +98,7 @@ mod tests {
 
     #[test]
     fn who_is_not_admitted_is_told_what_the_service_says() {
-        let error = read(&answer(403, "not admitted yet")).unwrap_err();
+        let error = read(&Answer::of(403, "not admitted yet")).unwrap_err();
         assert!(error.to_string().contains("not admitted yet"), "{error}");
     }
 }

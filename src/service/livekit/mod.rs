@@ -50,6 +50,11 @@ use self::{
     request::{Request, Wish},
 };
 
+pub(crate) use self::{
+    dial::dial,
+    exchange::{Answer, LONGEST, Question, ask},
+};
+
 pub use self::{
     address::{Plaintext, ServerUrl},
     admin::Admin,
