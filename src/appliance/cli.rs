@@ -5,6 +5,7 @@
 //! nothing started.
 
 mod check;
+mod enrol;
 mod frame;
 mod guest;
 mod hub;
@@ -32,6 +33,7 @@ use crate::provisioning::Folder;
 use crate::secret::SecretError;
 
 pub use check::CheckArgs;
+pub use enrol::EnrolArgs;
 pub use frame::FrameArgs;
 pub use guest::GuestArgs;
 pub use hub::HubArgs;
@@ -86,6 +88,8 @@ pub enum Command {
     E2ee(E2eeArgs),
     /// End the running box's meeting for everybody
     End(EndArgs),
+    /// Make this box a room that can be booked at a hub
+    Enrol(EnrolArgs),
     /// Seal or open one encoded frame, from standard input to standard output
     Frame(FrameArgs),
     /// Join as a guest without devices, and say what arrives

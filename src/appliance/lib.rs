@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod enrolment;
 pub mod hygiene;
 pub mod lamp;
 pub mod logging;

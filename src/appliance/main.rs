@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         Command::Chat(args) => args.run(),
         Command::E2ee(args) => args.run(),
         Command::End(args) => args.run(),
+        Command::Enrol(args) => args.run(),
         Command::Frame(args) => args.run(),
         Command::Guest(args) => meet(args.prepare()),
         Command::Hub(args) => args.run(),

@@ -154,7 +154,7 @@ fn random() -> anyhow::Result<Zeroizing<[u8; 32]>> {
 }
 
 /// One in four thousand million seeds is no key; two in a row are a broken generator.
-fn seed() -> anyhow::Result<KeySeed> {
+pub(crate) fn seed() -> anyhow::Result<KeySeed> {
     KeySeed::new(random()?)
         .or_else(|UnusableSeed| KeySeed::new(random().unwrap_or_default()))
         .map_err(anyhow::Error::from)

@@ -4,6 +4,7 @@
 
 mod boards;
 mod config;
+mod enrol;
 mod frame;
 mod hub;
 mod lamp;

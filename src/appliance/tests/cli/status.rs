@@ -74,6 +74,7 @@ fn help_is_there_for_every_command_with_exit_codes_and_examples() {
     assert!(help.text().contains("Exit codes"), "{}", help.text());
     for command in [
         "check-config",
+        "enrol",
         "frame",
         "guest",
         "invite",
