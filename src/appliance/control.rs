@@ -44,6 +44,11 @@ pub enum Origin {
 /// What can be asked for.
 #[derive(Clone, Debug)]
 pub enum Command {
+    /// Enter a meeting that the box is booked for.
+    Booked {
+        /// Its room; `None`: the one that runs, or begins next.
+        room: Option<String>,
+    },
     /// Write a line to everybody in the room.
     Chat(String),
     /// Turn end-to-end encryption on or off for everybody.

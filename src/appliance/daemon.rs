@@ -9,9 +9,11 @@ use anyhow::Context;
 use roomseal_panel::drive::Places;
 use roomseal_service::livekit::TokenSource;
 
+use crate::bookings::{self, Bookings};
 use crate::cli::{Begin, Prepared, Unprovisioned};
 use crate::config::{Config, Listen, Network, PanelPage};
 use crate::control::Orders;
+use crate::enrolment::Place;
 use crate::lamp::{self, Renewals};
 use crate::page::{self, Identity, Page};
 use crate::screen::Screen;
@@ -114,7 +116,13 @@ async fn compose(prepared: Prepared) -> Result<(), anyhow::Error> {
         media: supervisor.heartbeat("media", HUNG),
         signalling: supervisor.heartbeat("signalling", HUNG),
     };
-    let session = session(prepared, lamp, orders, status, stop, pulses);
+    let bookings = Bookings::default();
+    // A guest is nobody's room.
+    if prepared.waits {
+        let hearing = bookings::hear(Place::own(), bookings.clone(), status.clone(), stop.clone());
+        supervisor.task("bookings", hearing);
+    }
+    let session = session(prepared, bookings, lamp, orders, status, stop, pulses);
     supervisor.task("session", session);
 
     supervisor.ready("running");
@@ -125,6 +133,7 @@ async fn compose(prepared: Prepared) -> Result<(), anyhow::Error> {
 /// Sets the box up where that is missing, then meets.
 async fn session(
     prepared: Prepared,
+    bookings: Bookings,
     lamp: Option<Renewals>,
     mut orders: Orders,
     status: Publisher,
@@ -158,6 +167,7 @@ async fn session(
         e2ee: config.e2ee,
         meeting: config.meeting,
         meetings: config.meetings,
+        bookings,
         name: config.name,
         has_button: board.panel.button.is_some(),
         screen: Screen::new(call.present.size),

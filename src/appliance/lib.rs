@@ -6,6 +6,7 @@
 //! says about itself, and [`roster`] turns what the service says into what [`roomseal_meeting`] decides on.
 #![forbid(unsafe_code)]
 
+pub mod bookings;
 pub mod budget;
 pub mod buttons;
 pub mod cli;

@@ -38,6 +38,8 @@ pub struct Local {
     pub day: String,
     /// How somebody at the box begins a meeting, or why nobody can.
     pub hint: String,
+    /// Seconds since 1970.
+    pub now: i64,
     /// The link for guests, while a person at the box wants it shown.
     pub invitation: Option<Zeroizing<String>>,
 }

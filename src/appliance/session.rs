@@ -42,6 +42,7 @@ use roomseal_policy::PolicyHash;
 use roomseal_service::livekit::{Admin, Config as ServiceConfig, Event, Handle, LiveKit, Reason};
 use tokio::sync::mpsc;
 
+use crate::bookings::Bookings;
 use crate::config::{E2ee, Meetings, RoomsealMeeting};
 use crate::control::{Destination, Orders};
 use crate::lamp::Renewals;
@@ -86,6 +87,8 @@ pub struct Setup {
     pub meeting: Option<RoomsealMeeting>,
     /// How meetings are made and entered that people ask for.
     pub meetings: Meetings,
+    /// What the box is booked for.
+    pub bookings: Bookings,
     /// What the box is called.
     pub name: String,
     /// Draws on the box's own screen.

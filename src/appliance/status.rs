@@ -4,6 +4,7 @@
 //! The daemon holds a [`Publisher`] and changes the status in place; every view holds a `watch::Receiver`. The socket
 //! ([`socket`]) speaks one JSON object per line; [`view`] draws the same value on a terminal.
 
+mod booked;
 mod encryption;
 mod invitation;
 mod renewals;
@@ -24,6 +25,7 @@ use tokio::sync::watch;
 
 use invitation::Invitation;
 
+pub use booked::{Booked, Enrolled};
 pub use encryption::{Encryption, Standing};
 pub use renewals::Renewals;
 pub use said::{ChatLine, Happening, Shield, ToldBy};
@@ -86,6 +88,15 @@ pub struct Status {
     pub troubles: Vec<Trouble>,
     /// Where recordings go.
     pub recording: Option<String>,
+    /// Where this box can be booked, if it is enrolled at a hub.
+    #[serde(default)]
+    pub enrolled: Option<Enrolled>,
+    /// The meetings that it is booked for and that are not over, the next first.
+    #[serde(default)]
+    pub booked: Vec<Booked>,
+    /// What a press of the button does outside of a meeting, in words; empty where it does nothing.
+    #[serde(default)]
+    pub press: String,
     /// What happened last, newest at the end.
     pub happenings: Vec<Happening>,
     /// What people wrote in this meeting, newest at the end.
@@ -270,6 +281,11 @@ pub struct Trouble {
 }
 
 impl Status {
+    /// The trouble about something, if there is one.
+    pub fn trouble(&self, about: &str) -> Option<&Trouble> {
+        self.troubles.iter().find(|trouble| trouble.about == about)
+    }
+
     /// What is broken in the box itself, if anything.
     pub fn fault(&self) -> Option<&str> {
         let mut broken = self.troubles.iter().filter(|trouble| trouble.fault);

@@ -64,6 +64,7 @@ pub struct LeaveArgs {
   roomseal join lobby             the foreign room lobby, with the key that the box has
   roomseal join --camera          the Roomseal meeting of the code that is held to the box's camera
   roomseal join --link            the Roomseal meeting of a link, which is asked for unseen or read from a pipe
+  roomseal join --next            the meeting that this box is booked for and that runs, or begins within half an hour
 
 Another room than the configured one needs an api-key in [service]; a token is for one room. A link is never an argument,
 where every user of this machine would see its secret.")]
@@ -79,6 +80,9 @@ pub struct JoinArgs {
     /// File (mode 0600) with the link of a Roomseal meeting
     #[arg(long, value_name = "FILE", conflicts_with = "room")]
     link_file: Option<String>,
+    /// The meeting that this box is booked for and that runs or begins next
+    #[arg(long, conflicts_with_all = ["room", "link", "camera", "link_file"])]
+    next: bool,
     /// Which box.
     #[command(flatten)]
     running: RunningBox,
@@ -232,6 +236,9 @@ impl JoinArgs {
     pub fn run(&self) -> Result<(), Failure> {
         if self.camera {
             return tell(&self.running, Spoken::Scan {});
+        }
+        if self.next {
+            return tell(&self.running, Spoken::Booked { room: None });
         }
         let link = match &self.link_file {
             Some(file) => Some(secret::read(file, Path::new("."))?),

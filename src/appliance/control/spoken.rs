@@ -22,10 +22,16 @@ const LONGEST_ROOM: usize = 256;
 /// `{"do":"join","room":"lobby"}`, `{"do":"join","link":"https://…"}`, `{"do":"guest-link"}`,
 /// `{"do":"invitation","to":"on"}`, `{"do":"scan"}`, `{"do":"set-up","name":"Board room","url":"wss://…"}`,
 /// `{"do":"key","passphrase":"…"}`, `{"do":"key","raw-hex":"…"}`, `{"do":"key","link":"https://…"}`,
-/// `{"do":"e2ee","to":"on"}` or `{"do":"chat","line":"hello"}`.
+/// `{"do":"e2ee","to":"on"}`, `{"do":"booked"}`, `{"do":"booked","room":"k3f-9ab-x2c"}` or `{"do":"chat","line":"hello"}`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "do", deny_unknown_fields)]
 pub enum Spoken {
+    /// Enter a meeting that the box is booked for.
+    Booked {
+        /// Its room; without one, the meeting that runs or begins next.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        room: Option<String>,
+    },
     /// Write to everybody in the room.
     Chat {
         /// What.
@@ -161,6 +167,7 @@ impl Spoken {
     /// What is wrong with it.
     pub fn understand(self) -> Result<Command, Misspoken> {
         Ok(match self {
+            Self::Booked { room } => Command::Booked { room },
             Self::Chat { line } if line.trim().is_empty() || line.len() > LONGEST_LINE => {
                 return Err(Misspoken::Line);
             }

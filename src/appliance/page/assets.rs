@@ -29,6 +29,7 @@ const ASSETS: &[(&str, Asset)] = &[
     ("/look.css", (CSS, include_bytes!("../../web/look.css"))),
     ("/panel.css", asset!(CSS, "panel.css")),
     ("/panel.js", asset!(SCRIPT, "panel.js")),
+    ("/booked.js", asset!(SCRIPT, "booked.js")),
     ("/chat.js", asset!(SCRIPT, "chat.js")),
     ("/connection.js", asset!(SCRIPT, "connection.js")),
     ("/draw.js", asset!(SCRIPT, "draw.js")),

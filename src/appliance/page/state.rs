@@ -6,8 +6,8 @@ use roomseal_panel::light;
 use serde::Serialize;
 
 use crate::status::{
-    Ask, ChatLine, Connection, Ending, Happening, LocalTrack, NetworkPage, Participant, Shield,
-    Status, Trouble,
+    Ask, Booked, ChatLine, Connection, Ending, Enrolled, Happening, LocalTrack, NetworkPage,
+    Participant, Shield, Status, Trouble,
 };
 
 /// Where the page is looked at.
@@ -65,6 +65,10 @@ pub(super) struct State {
     troubles: Vec<Trouble>,
     happenings: Vec<Happening>,
     recording: bool,
+    /// Where this box can be booked.
+    enrolled: Option<Enrolled>,
+    /// What it is booked for, as its hub says.
+    booked: Vec<Booked>,
     /// Nobody has set the box up yet: that is all that is asked for.
     awaits_set_up: bool,
     /// Only at the box: it is what proves that somebody is there.
@@ -102,6 +106,8 @@ struct Offers {
     start: bool,
     /// Enter the room of last time.
     join: bool,
+    /// Enter a meeting that the box is booked for.
+    booked: bool,
     /// End the meeting for everybody.
     end: bool,
     /// Turn encryption off, which elsewhere takes the button of the box.
@@ -160,6 +166,7 @@ pub(super) fn of(status: &Status, fresh: bool, place: Place) -> State {
         offers: Offers {
             start: is_free && status.makes_meetings,
             join: is_free && !status.room.is_empty(),
+            booked: is_free && !status.booked.is_empty(),
             end: connection == Where::Inside
                 && status.ends_meeting
                 && (place == Place::Box || is_host),
@@ -183,6 +190,8 @@ pub(super) fn of(status: &Status, fresh: bool, place: Place) -> State {
         troubles: status.troubles.clone(),
         happenings: status.happenings.clone(),
         recording: status.recording.is_some(),
+        enrolled: status.enrolled.clone(),
+        booked: status.booked.clone(),
         awaits_set_up: status.awaits_set_up,
         pairing_code: match place {
             Place::Box => status.pairing_code.clone(),

@@ -5,7 +5,7 @@ use super::drawing::{Drawing, Type, lines};
 use super::looks::{AMBER, WARNING, WHITE, look};
 use super::qr::Code;
 use super::{DESIGN, Local};
-use crate::status::Status;
+use crate::status::{Enrolled, Status};
 
 const BACKGROUND: &str = "#0f1419";
 const DIM: &str = "#adb5bd";
@@ -31,15 +31,22 @@ pub(super) fn draw(status: &Status, local: &Local, code: Option<&Code>) -> Drawi
             &said,
         );
     }
-    drawing.text(LEFT - 8, 330, 780, Type::plain(180, WHITE), &local.time);
-    drawing.text(LEFT, 384, 780, Type::plain(32, DIM), &local.day);
-    let hint = Type::plain(28, WHITE);
-    for (line, y) in lines(&local.hint, hint.letters(780))
-        .iter()
-        .take(4)
-        .zip((452..).step_by(40))
-    {
-        drawing.text(LEFT, y, 800, hint, line);
+    match (&status.enrolled, status.booked.is_empty()) {
+        (None, _) => {
+            clock(&mut drawing, local, 330, 180);
+            hint(&mut drawing, local, 452, 4);
+        }
+        (Some(enrolled), true) => {
+            clock(&mut drawing, local, 330, 180);
+            hint(&mut drawing, local, 452, 2);
+            place(&mut drawing, enrolled);
+        }
+        (Some(enrolled), false) => {
+            clock(&mut drawing, local, 256, 110);
+            hint(&mut drawing, local, 358, 3);
+            invitations(&mut drawing, status, local);
+            place(&mut drawing, enrolled);
+        }
     }
     let mut y = 584;
     for text in warnings(status).iter().take(2) {
@@ -80,6 +87,49 @@ pub(super) fn draw(status: &Status, local: &Local, code: Option<&Code>) -> Drawi
         );
     }
     drawing
+}
+
+/// Time and day, the time on this line and so large.
+fn clock(drawing: &mut Drawing, local: &Local, y: u32, size: u32) {
+    let inset = size / 22;
+    drawing.text(LEFT - inset, y, 780, Type::plain(size, WHITE), &local.time);
+    let day = y + size / 5 + 18;
+    drawing.text(LEFT, day, 780, Type::plain(32, DIM), &local.day);
+}
+
+/// What there is to do, from this line on, in so many lines at most.
+fn hint(drawing: &mut Drawing, local: &Local, y: u32, most: usize) {
+    let look = Type::plain(28, WHITE);
+    let lines = lines(&local.hint, look.letters(780));
+    for (line, y) in lines.iter().take(most).zip((y..).step_by(36)) {
+        drawing.text(LEFT, y, 800, look, line);
+    }
+}
+
+/// The next meetings that the box is booked for.
+fn invitations(drawing: &mut Drawing, status: &Status, local: &Local) {
+    for (booked, y) in status.booked.iter().take(2).zip([472, 510]) {
+        let text = format!(
+            "{}  {}, by {}",
+            booked.when(local.now),
+            booked.title,
+            booked.organiser
+        );
+        drawing.text(LEFT, y, 790, Type::plain(24, WHITE), &text);
+    }
+    if let Some(more) = status.booked.len().checked_sub(2).filter(|more| *more > 0) {
+        let text = format!("and {more} more");
+        drawing.text(LEFT + 680, 536, 130, Type::plain(18, DIM), &text);
+    }
+}
+
+/// Where the box is booked, and what somebody compares who books it for the first time.
+fn place(drawing: &mut Drawing, enrolled: &Enrolled) {
+    let small = Type::plain(18, DIM);
+    let says = format!("Invitations are by name as {} says.", enrolled.hub);
+    drawing.text(LEFT, 536, 660, small, &says);
+    let words = format!("Words of this room's key: {}", enrolled.words);
+    drawing.text(LEFT, 560, 800, small, &words);
 }
 
 /// A fingerprint (`AB:CD:…`) in two.

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;
-use crate::status::{Ask, Connection, Ending, NetworkPage, Shield};
+use crate::status::{Ask, Booked, Connection, Ending, Enrolled, NetworkPage, Shield};
 
 const SCREEN: Size = Size {
     width: 640,
@@ -158,7 +158,7 @@ fn between_meetings_the_screen_says_who_it_is_and_where_its_page_is() {
         time: "09:41".to_owned(),
         day: "Sunday, 22 November".to_owned(),
         hint: "Press the button to start a sealed meeting.".to_owned(),
-        invitation: None,
+        ..Local::default()
     };
     let overlay = Screen::new(SCREEN).idle(&status, &local);
     let text = text_of(&overlay);
@@ -198,4 +198,49 @@ fn between_meetings_the_screen_leads_other_devices_to_the_page_that_they_reach()
         path.split_once("/>").unwrap().0.to_owned()
     };
     assert_ne!(code(&here), code(&there), "the code leads to the same page");
+}
+
+#[test]
+fn between_meetings_the_screen_shows_what_the_box_is_booked_for_by_whom_and_who_says_so() {
+    let booked = |title: &str| Booked {
+        room: title.to_owned(),
+        title: format!("{title} <b>"),
+        starts: 1_800_000_000,
+        ends: 1_800_003_600,
+        organiser: "Ada".to_owned(),
+        hub: "meet.example.org".to_owned(),
+        e2ee: true,
+        waiting_room: false,
+    };
+    let mut status = Status {
+        enrolled: Some(Enrolled {
+            hub: "meet.example.org".to_owned(),
+            name: "Board room".to_owned(),
+            words: "one two three four five".to_owned(),
+        }),
+        ..Status::default()
+    };
+    let local = Local {
+        hint: "Press the button to join \"Budget\".".to_owned(),
+        now: 1_800_000_000,
+        ..Local::default()
+    };
+    let mut screen = Screen::new(SCREEN);
+    let nothing = text_of(&screen.idle(&status, &local));
+    let says = "meet.example.org says";
+    for said in ["one two three four five", "Press the button", says] {
+        assert!(nothing.contains(said), "{said} is not in {nothing}");
+    }
+    status.booked = vec![booked("Budget"), booked("Plans"), booked("Third")];
+    let text = text_of(&screen.idle(&status, &local));
+    for said in [
+        "Budget &lt;b&gt;, by Ada",
+        "Plans",
+        "and 1 more",
+        "one two three four five",
+        says,
+    ] {
+        assert!(text.contains(said), "{said} is not in {text}");
+    }
+    assert!(!text.contains("Third"), "{text}");
 }

@@ -158,6 +158,7 @@ impl IdleScreen {
             time: formatted("%H:%M"),
             day: formatted("%A, %e %B"),
             hint: hint.to_owned(),
+            now: DateTime::now_local().map_or(0, |now| now.to_unix()),
             invitation: None,
         };
         let status = status.watch().borrow().clone();
@@ -172,14 +173,34 @@ impl IdleScreen {
 }
 
 /// How somebody at the box begins a meeting.
-pub(super) fn hint(setup: &Setup) -> &'static str {
+pub(super) fn hint(setup: &Setup, status: &Publisher) -> String {
+    let press = press(setup, status);
     match &setup.service.tokens {
         TokenSource::Given(_) => {
             "This box starts no meetings: it has no API key. It enters its room again by its page."
+                .to_owned()
         }
-        TokenSource::Minted(_) if setup.has_button && setup.meetings.button_starts => {
-            "Press the button to start a sealed meeting. To join one, open the page of this box."
+        TokenSource::Minted(_) if press.is_empty() => {
+            "To start or join a meeting, open the page of this box.".to_owned()
         }
-        TokenSource::Minted(_) => "To start or join a meeting, open the page of this box.",
+        TokenSource::Minted(_) if setup.bookings.by_press().is_some() => {
+            format!("Press the button to {press}.")
+        }
+        TokenSource::Minted(_) => {
+            format!("Press the button to {press}. To join one, open the page of this box.")
+        }
+    }
+}
+
+/// What the button does outside of a meeting; nothing where it begins none.
+pub(super) fn press(setup: &Setup, status: &Publisher) -> String {
+    let is_free = status.watch().borrow().updating.is_none();
+    let is_minted = matches!(setup.service.tokens, TokenSource::Minted(_));
+    if !is_free || !is_minted || !setup.has_button || !setup.meetings.button_starts {
+        return String::new();
+    }
+    match setup.bookings.by_press() {
+        Some(next) => format!("join {}", setup.bookings.called(&next.shown)),
+        None => "start a sealed meeting".to_owned(),
     }
 }

@@ -32,6 +32,7 @@ impl Session<'_> {
                 self.enter(key, order);
                 return Next::Stay;
             }
+            Command::Booked { room } => self.booked(room.as_deref(), origin),
             Command::Chat(line) => (self.chat(&line), Next::Stay),
             Command::E2ee { on: true } => (self.turn_on(origin), Next::Stay),
             // Off is never one press: asked for in words, it is as long a thought as the hold of a button.
@@ -96,6 +97,15 @@ impl Session<'_> {
             Reply::Done(format!("leaving {here} for {room}")),
             Next::Elsewhere(to),
         )
+    }
+
+    /// Somebody wants the box in the meeting that it is booked for; by itself it leaves none for that.
+    fn booked(&self, room: Option<&str>, origin: Origin) -> (Reply, Next) {
+        let here = self.status.watch().borrow().room.clone();
+        match place::booked(self.setup, room, Some(&here)) {
+            Ok((to, _)) => self.join(Some(to), origin),
+            Err(refused) => (refused, Next::Stay),
+        }
     }
 
     /// Whether `to` is where the box is; another meeting may have the same room.

@@ -51,8 +51,10 @@ pub(super) async fn outside(
                 lamp::renew_outside(&mut setup.lamp, status, &shield, muted);
                 status.judged(shield);
                 scan.tick().await;
+                let press = draw::press(setup, status);
+                status.update(|status| status.press = press);
                 let hint = hint(setup, status, &scan);
-                screen.draw(&mut setup.screen, status, hint);
+                screen.draw(&mut setup.screen, status, &hint);
             }
             Some(code) = codes.recv() => {
                 if scan.is_open() && seen(setup, status, &code) {
@@ -66,19 +68,20 @@ pub(super) async fn outside(
             }
         }
     };
+    status.update(|status| status.press.clear());
     scan.end().await;
     screen.close().await;
     goes_in
 }
 
 /// What the screen says that there is to do.
-fn hint(setup: &Setup, status: &Publisher, scan: &Scan) -> &'static str {
+fn hint(setup: &Setup, status: &Publisher, scan: &Scan) -> String {
     if status.watch().borrow().updating.is_some() {
-        "Meetings begin again when the update is installed. Do not unplug this box."
+        "Meetings begin again when the update is installed. Do not unplug this box.".to_owned()
     } else if scan.is_open() {
-        "Hold the code of the meeting to the camera."
+        "Hold the code of the meeting to the camera.".to_owned()
     } else {
-        draw::hint(setup)
+        draw::hint(setup, status)
     }
 }
 
@@ -98,6 +101,13 @@ async fn obey(setup: &mut Setup, status: &Publisher, order: Order, scan: &mut Sc
             }
             Err(refused) => refused,
         },
+        Command::Booked { room } => match booked(setup, status, room.as_deref(), origin) {
+            Ok(begun) => {
+                order.answer(begun);
+                return true;
+            }
+            Err(refused) => refused,
+        },
         Command::Start => match start(setup, status, origin) {
             Ok(begun) => {
                 order.answer(begun);
@@ -106,18 +116,12 @@ async fn obey(setup: &mut Setup, status: &Publisher, order: Order, scan: &mut Sc
             Err(refused) => refused,
         },
         Command::Press if origin == Origin::Box && setup.meetings.button_starts => {
-            match start(setup, status, origin) {
+            match press(setup, status, origin) {
                 Ok(begun) => {
-                    // Whoever pressed wants somebody to come.
-                    setup.invitation.show();
                     order.answer(begun);
                     return true;
                 }
-                Err(refused) => {
-                    // Whoever presses hears no answer, so it is shown.
-                    status.trouble("new meeting", Some(refused.text().to_owned()));
-                    refused
-                }
+                Err(refused) => refused,
             }
         }
         Command::Key(key) => match keep(setup, key).await {
@@ -191,6 +195,42 @@ fn join(setup: &mut Setup, status: &Publisher, to: Option<Destination>) -> Resul
         None => place::back(setup, status),
     }
     Ok(status.watch().borrow().room.clone())
+}
+
+/// Prepares what the button does: to enter the meeting that the box is booked for about now, else one that is made here.
+/// Whoever presses hears no answer, so a refusal is shown.
+fn press(setup: &mut Setup, status: &Publisher, origin: Origin) -> Result<Reply, Reply> {
+    let (begun, about) = match setup.bookings.by_press() {
+        Some(next) => (
+            booked(setup, status, Some(&next.shown.room), origin),
+            "booked meeting",
+        ),
+        None => (start(setup, status, origin), "new meeting"),
+    };
+    match &begun {
+        // Whoever began a meeting wants somebody to come.
+        Ok(_) if about == "new meeting" => setup.invitation.show(),
+        Ok(_) => {}
+        Err(refused) => status.trouble(about, Some(refused.text().to_owned())),
+    }
+    begun
+}
+
+/// Prepares to enter a meeting that the box is booked for.
+fn booked(
+    setup: &mut Setup,
+    status: &Publisher,
+    room: Option<&str>,
+    origin: Origin,
+) -> Result<Reply, Reply> {
+    let (to, called) = place::booked(setup, room, None)?;
+    let room = join(setup, status, Some(to))?;
+    status.trouble("booked meeting", None);
+    status.happened(&format!(
+        "on the way to {room}, {called}, {}",
+        origin.words()
+    ));
+    Ok(Reply::Done(format!("joining {room}: {called}")))
 }
 
 /// Prepares to enter a meeting that is made here.

@@ -104,6 +104,32 @@ fn is_same_place(link: &Link, server: &ServerUrl) -> bool {
         && link.origin().port() == server.port()
 }
 
+/// The meeting that the box is booked for in `room`; without one, that which runs or begins next and is not `here`. Also
+/// what it is called, for who asked.
+pub(super) fn booked(
+    setup: &Setup,
+    room: Option<&str>,
+    here: Option<&str>,
+) -> Result<(Destination, String), Reply> {
+    let bookings = &setup.bookings;
+    let found = match room {
+        Some(room) => bookings.of(room),
+        None => bookings.next(here),
+    };
+    let found = found.ok_or_else(|| {
+        let text = match room {
+            Some(_) => "this box is not booked for that, or not any more; look at `roomseal status`",
+            None => {
+                "this box is booked for nothing that runs or begins within half an hour; `roomseal status` shows what it \
+                 is booked for"
+            }
+        };
+        Reply::NotNow(text.to_owned())
+    })?;
+    let called = bookings.called(&found.shown);
+    Ok((Destination::Link(Box::new(found.link)), called))
+}
+
 /// A meeting that nobody has been in, with this box as its host.
 pub(super) fn new(setup: &Setup) -> Result<Destination, Reply> {
     if let TokenSource::Given(token) = &setup.service.tokens {

@@ -3,12 +3,12 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Participant, RemoteTrack, Status, screen};
+use super::{Participant, RemoteTrack, Status, said, screen};
 use crate::supervise::Stop;
 use crate::text::{plain, short};
 
@@ -286,6 +286,32 @@ fn head(status: &Status) -> Vec<String> {
             plain(code)
         ));
     }
+    if let Some(enrolled) = &status.enrolled {
+        head.push(format!(
+            "booked at {} as {}; words of its key: {}",
+            plain(&enrolled.hub),
+            short(&enrolled.name, 40),
+            plain(&enrolled.words)
+        ));
+    }
+    let now = seconds_now();
+    for booked in &status.booked {
+        let waiting = match booked.waiting_room {
+            true => ", with a waiting room",
+            false => "",
+        };
+        head.push(format!(
+            "invitation to {}: {} \"{}\" {}, {}{waiting}",
+            short(&booked.room, 40),
+            booked.when(now),
+            short(&booked.title, 60),
+            plain(&booked.by()),
+            booked.sealing(),
+        ));
+    }
+    if !status.press.is_empty() {
+        head.push(format!("button: a press will {}", plain(&status.press)));
+    }
     if status.insecure_lan {
         head.push("signalling: NOT PROTECTED on the network (insecure-lan)".to_owned());
     }
@@ -323,6 +349,10 @@ fn head(status: &Status) -> Vec<String> {
     head
 }
 
+fn seconds_now() -> i64 {
+    i64::try_from(said::seconds(SystemTime::now())).unwrap_or(i64::MAX)
+}
+
 fn who(participant: &Participant) -> String {
     let name = if participant.name.is_empty() {
         &participant.identity
@@ -355,7 +385,7 @@ fn subject(fact: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::{Connection, Trouble};
+    use crate::status::{Booked, Connection, Enrolled, Trouble};
 
     fn meeting() -> Status {
         Status {
@@ -419,6 +449,42 @@ mod tests {
         status.participants.clear();
         let gone = lines.next(&status);
         assert!(gone.contains("Al\u{fffd}[2Jice (alice): gone\n"), "{gone}");
+    }
+
+    #[test]
+    fn what_the_box_is_booked_for_is_told_as_the_hubs_word() {
+        let mut status = meeting();
+        status.enrolled = Some(Enrolled {
+            hub: "meet.example.org".to_owned(),
+            name: "Board room".to_owned(),
+            words: "one two three four five".to_owned(),
+        });
+        status.booked = vec![Booked {
+            room: "budget".to_owned(),
+            title: "Budget\x1b[2J".to_owned(),
+            starts: 100,
+            ends: 3700,
+            organiser: "Ada".to_owned(),
+            hub: "meet.example.org".to_owned(),
+            e2ee: true,
+            waiting_room: true,
+        }];
+        status.press = "join \"Budget\"".to_owned();
+        for shown in [table(&status), Lines::default().next(&status)] {
+            for said in [
+                "booked at meet.example.org as Board room",
+                "one two three four five",
+                "\"Budget\u{fffd}[2J\" by Ada, as meet.example.org says, encrypted, with a waiting room",
+                "button: a press will join",
+            ] {
+                assert!(shown.contains(said), "{said} is not in {shown}");
+            }
+        }
+        let mut lines = Lines::default();
+        lines.next(&status);
+        status.booked.clear();
+        let gone = lines.next(&status);
+        assert!(gone.contains("invitation to budget: gone"), "{gone}");
     }
 
     #[test]

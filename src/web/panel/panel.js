@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // The front-panel page: draws what the box says, and passes on what people press.
 
+import { booked, drawBooked } from './booked.js';
 import { drawChat } from './chat.js';
 import { ask, listen } from './connection.js';
 import { drawLamp, drawShield, drawState } from './draw.js';
@@ -60,6 +61,7 @@ buttons.encrypt.addEventListener('click', () => wish({ do: 'e2ee', to: 'on' }));
 buttons.microphone.addEventListener('click', () => mute('microphone'));
 buttons.camera.addEventListener('click', () => mute('camera'));
 meetings(wish);
+booked(wish);
 host(wish);
 keyForm.addEventListener('submit', (event) => {
   event.preventDefault();
@@ -88,6 +90,7 @@ function drawButtons() {
   drawMute('microphone', 'Mute', 'Muted');
   drawMute('camera', 'Camera off', 'Camera is off');
   drawMeetings(state);
+  drawBooked(state);
   drawHost(state);
   drawSure(state);
   drawSetUp(state);

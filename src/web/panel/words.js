@@ -11,15 +11,18 @@
  * @typedef {{on: boolean | null, ours: boolean, 'for-all': boolean}} Encryption
  * @typedef {{at: number, from: string, text: string, sealed: boolean, own: boolean,
  *   told?: {by: string, called: string}}} ChatLine
+ * @typedef {{room: string, title: string, starts: number, ends: number, organiser: string, hub: string, e2ee: boolean,
+ *   'waiting-room': boolean}} Booked
  * @typedef {{
  *   'place': 'box' | 'network', 'sign-in': 'no' | 'offered' | 'takes-code' | 'done' | null,
  *   'name': string, 'version': string, 'room': string, 'service': string, 'identity': string, 'insecure-lan': boolean,
  *   'connection': 'inside' | 'outside' | 'on-the-way', 'connection-text': string,
- *   'offers': {start: boolean, join: boolean, end: boolean, off: boolean},
+ *   'offers': {start: boolean, join: boolean, booked: boolean, end: boolean, off: boolean},
  *   'shield': Shield, 'lamp': Lamp, 'hosted': boolean, 'encryption': Encryption | null, 'ending': {by: string, seconds: number} | null,
  *   'asks': {what: 'passphrase' | 'link' | 'link-or-passphrase' | 'key', text: string} | null, 'key-model': string,
  *   'sending': string, 'local-tracks': LocalTrack[], 'participants': Participant[], 'chat': ChatLine[],
  *   'troubles': {about: string, text: string}[], 'happenings': {at: number, text: string}[], 'recording': boolean,
+ *   'enrolled': {hub: string, name: string, words: string} | null, 'booked': Booked[],
  *   'awaits-set-up': boolean, 'pairing-code': string | null, 'network-page': {address: string, certificate: string} | null,
  * }} State
  * @typedef {{done: string} | {denied: string} | {'not-now': string} | {wrong: {field: string, text: string}[]}} Reply

@@ -65,6 +65,7 @@ async fn each_command_says_what_it_means_and_what_came_of_it() {
             &["join", "K3F 9ab x2c"],
             "Join { to: Some(Code(RoomName(\"k3f-9ab-x2c\"))) }",
         ),
+        (&["join", "--next"], "Booked { room: None }"),
         (&["start"], "Start"),
         (&["end"], "End"),
     ] {
