@@ -7,6 +7,7 @@
 #[cfg(feature = "full")]
 mod again;
 mod bad_input;
+mod bookings;
 mod chime;
 mod codec;
 // Shows that the SDK does without the box what is asked of it here: for those who change what is asked.
