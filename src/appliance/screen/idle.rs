@@ -42,8 +42,8 @@ pub(super) fn draw(status: &Status, local: &Local, code: Option<&Code>) -> Drawi
             place(&mut drawing, enrolled);
         }
         (Some(enrolled), false) => {
-            clock(&mut drawing, local, 256, 110);
-            hint(&mut drawing, local, 358, 3);
+            clock(&mut drawing, local, 240, 90);
+            hint(&mut drawing, local, 326, 3);
             invitations(&mut drawing, status, local);
             place(&mut drawing, enrolled);
         }
@@ -93,7 +93,7 @@ pub(super) fn draw(status: &Status, local: &Local, code: Option<&Code>) -> Drawi
 fn clock(drawing: &mut Drawing, local: &Local, y: u32, size: u32) {
     let inset = size / 22;
     drawing.text(LEFT - inset, y, 780, Type::plain(size, WHITE), &local.time);
-    let day = y + size / 5 + 18;
+    let day = y + size / 6 + 24;
     drawing.text(LEFT, day, 780, Type::plain(32, DIM), &local.day);
 }
 
@@ -108,7 +108,7 @@ fn hint(drawing: &mut Drawing, local: &Local, y: u32, most: usize) {
 
 /// The next meetings that the box is booked for.
 fn invitations(drawing: &mut Drawing, status: &Status, local: &Local) {
-    for (booked, y) in status.booked.iter().take(2).zip([472, 510]) {
+    for (booked, y) in status.booked.iter().take(2).zip([446, 482]) {
         let text = format!(
             "{}  {}, by {}",
             booked.when(local.now),
@@ -119,7 +119,7 @@ fn invitations(drawing: &mut Drawing, status: &Status, local: &Local) {
     }
     if let Some(more) = status.booked.len().checked_sub(2).filter(|more| *more > 0) {
         let text = format!("and {more} more");
-        drawing.text(LEFT + 680, 536, 130, Type::plain(18, DIM), &text);
+        drawing.text(LEFT + 680, 516, 130, Type::plain(18, DIM), &text);
     }
 }
 
@@ -127,9 +127,9 @@ fn invitations(drawing: &mut Drawing, status: &Status, local: &Local) {
 fn place(drawing: &mut Drawing, enrolled: &Enrolled) {
     let small = Type::plain(18, DIM);
     let says = format!("Invitations are by name as {} says.", enrolled.hub);
-    drawing.text(LEFT, 536, 660, small, &says);
+    drawing.text(LEFT, 516, 660, small, &says);
     let words = format!("Words of this room's key: {}", enrolled.words);
-    drawing.text(LEFT, 560, 800, small, &words);
+    drawing.text(LEFT, 544, 800, small, &words);
 }
 
 /// A fingerprint (`AB:CD:…`) in two.
