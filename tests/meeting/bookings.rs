@@ -4,12 +4,14 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Output;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use roomseal_appliance::status::{Connection, Status};
 use roomseal_e2ee::envelope::{self, DeviceKey, DevicePublic};
 use roomseal_policy::{HostCheck, Link, PublicKey, SecretSource, key_words};
 use roomseal_tests::appliance::{Appliance, Start, roomseal};
+use roomseal_tests::browser::{Browser, Window};
 use roomseal_tests::leak::Scanner;
 use roomseal_tests::livekit::Server;
 use roomseal_tests::people::Asker;
@@ -17,7 +19,9 @@ use roomseal_tests::toggle::Button;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use crate::page::page_of;
 use crate::roomseal::{ask, start, wait_for_shield};
+use crate::screen::{keep, see};
 use crate::{SOON, one_at_a_time};
 
 const MEDIA: [&str; 4] = ["--camera", "test", "--microphone", "test"];
@@ -71,6 +75,35 @@ impl Made {
     }
 }
 
+/// A hub with an admin, at which guests may come into encrypted meetings.
+fn office(server: &Server) -> Asker<'_> {
+    let admin = Asker::admin(server, "ada");
+    let guests = json!({ "guests_under_e2ee": "allow" }).to_string();
+    let set = admin.send("PATCH", "/api/settings", "", &guests);
+    assert_eq!(set.status, 200, "{set:?}");
+    admin
+}
+
+/// Enrols a box that keeps things in `state`, with more options; what the command said.
+fn enrol(hub: &str, state: &Path, code: &str, more: &[&str]) -> Output {
+    let state = state.to_str().unwrap();
+    let arguments = [
+        "enrol",
+        "--hub",
+        hub,
+        "--name",
+        "Board room",
+        "--state",
+        state,
+    ];
+    roomseal(&[&arguments[..], more].concat(), code.as_bytes())
+}
+
+fn pairing_code(admin: &Asker<'_>) -> String {
+    let given = admin.post("/api/devices/code", &json!({}));
+    given.body["code"].as_str().unwrap().to_owned()
+}
+
 /// The one device of a hub: its id and its key.
 fn device_of(admin: &Asker<'_>) -> (String, DevicePublic) {
     let listed = admin.get("/api/rooms");
@@ -119,12 +152,7 @@ fn a_booked_box_enters_with_one_press_and_shows_who_invited_it_by_whose_word() {
     let _turn = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let server = Server::hub_with_people();
-    let admin = Asker::admin(&server, "ada");
-    let guests = json!({ "guests_under_e2ee": "allow" }).to_string();
-    assert_eq!(
-        admin.send("PATCH", "/api/settings", "", &guests).status,
-        200
-    );
+    let admin = office(&server);
     let origin = server.url().replacen("ws://", "http://", 1);
     let state = folder.path().join("state");
     let panel = folder.path().join("panel");
@@ -138,13 +166,7 @@ fn a_booked_box_enters_with_one_press_and_shows_who_invited_it_by_whose_word() {
 
     // It is enrolled while it runs, and is one of the rooms from then on.
     let now = Instant::now();
-    let code = admin.post("/api/devices/code", &json!({}));
-    let code = code.body["code"].as_str().unwrap().to_owned();
-    let arguments = ["enrol", "--hub", &origin, "--name", "Board room", "--state"];
-    let enrolled = roomseal(
-        &[&arguments[..], &[state.to_str().unwrap()]].concat(),
-        code.as_bytes(),
-    );
+    let enrolled = enrol(&origin, &state, &pairing_code(&admin), &[]);
     assert!(enrolled.status.success(), "{enrolled:?}");
     let (id, key) = device_of(&admin);
     let words = key_words(key.as_bytes()).join(" ");
@@ -263,4 +285,79 @@ fn a_booked_box_enters_with_one_press_and_shows_who_invited_it_by_whose_word() {
         let status = serde_json::to_string(&status).unwrap();
         assert_eq!(scanner.scan(status.as_bytes()), []);
     }
+}
+
+#[test]
+fn an_invitation_stands_on_screen_and_page_and_is_entered_by_its_button_there() {
+    let _turn = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::hub_with_people();
+    let admin = office(&server);
+    let origin = server.url().replacen("ws://", "http://", 1);
+    let (state, screen) = (
+        folder.path().join("state"),
+        folder.path().join("screen.png"),
+    );
+    let enrolled = enrol(&origin, &state, &pairing_code(&admin), &[]);
+    assert!(enrolled.status.success(), "{enrolled:?}");
+    let (id, key) = device_of(&admin);
+    let plans = Made::new(folder.path(), &origin, "plans");
+    let budget = Made::new(folder.path(), &origin, "budget");
+    plans.schedule(&admin, 24 * HOUR, &plans.sealed(&id, &key, &plans.host));
+    budget.schedule(&admin, HOUR / 12, &budget.sealed(&id, &key, &budget.host));
+    let shown = format!("file:{}", screen.display());
+    let device = Start::new("run", "box")
+        .with(MEDIA)
+        .with(["--name", "Board room", "--panel-page", "127.0.0.1:0"])
+        .with(["--screen", &shown])
+        .environment("STATE_DIRECTORY", state.to_str().unwrap())
+        .wait_outside(&server);
+    // A box that was enrolled before its start asks as soon as it runs.
+    let now = Instant::now();
+    wait_for_rooms(&device, now, &["budget", "plans"]);
+    see(&screen, "picture", |_| Some(()));
+
+    let mut browser = Browser::start();
+    browser.open(&page_of(&device), Window::Desktop, "light");
+    browser.see("#booked", "budget <b>talk</b>", SOON);
+    browser.see(
+        "#booked",
+        &format!("by ada, as {} says", server.address()),
+        SOON,
+    );
+    browser.see("#booked-words", &key_words(key.as_bytes()).join(" "), SOON);
+    browser.picture("booked-desktop-light");
+    keep(&screen, "booked");
+    let now = Instant::now();
+    browser.run("document.querySelector('#booked button').click()");
+    entered(&device, now, "budget");
+    wait_for_shield(&device, now, "waiting");
+    browser.see("body[data-state=waiting] h1", "Waiting for others", SOON);
+    assert!(
+        !browser.shows("#booked button"),
+        "a box in a meeting stays there"
+    );
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    browser.close();
+}
+
+#[test]
+fn a_hub_that_made_its_certificate_is_known_by_its_hash_alone() {
+    let _turn = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::hub_with_tls();
+    let origin = server.url().replacen("wss://", "https://", 1);
+    let code = "k3f9-ab2x-7mqp-4wcz";
+    let refused = |more: &[&str]| {
+        let refused = enrol(&origin, folder.path(), code, more);
+        assert!(!refused.status.success(), "{refused:?}");
+        String::from_utf8(refused.stderr).unwrap()
+    };
+    // With the right one the hub is asked, and knows no such code.
+    let said = refused(&["--certificate-sha256", &server.certificate()]);
+    assert!(said.contains("does not take this code"), "{said}");
+    let said = refused(&["--certificate-sha256", &"00".repeat(32)]);
+    assert!(said.contains("not the expected one"), "{said}");
+    let said = refused(&[]);
+    assert!(said.contains("cannot trust"), "{said}");
 }
