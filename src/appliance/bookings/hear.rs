@@ -338,7 +338,21 @@ fn apart_words(ahead: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use gst::glib::DateTime;
+    use roomseal_service::hub::Hub;
+    use roomseal_service::livekit::Trust;
+    use serde_json::{Value, json};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    use zeroize::Zeroizing;
+
+    use super::super::tests::host_link;
     use super::*;
+    use crate::status::Status;
+    use crate::supervise::Supervisor;
+
+    const THREE_HOURS: i64 = 3 * 3600;
 
     #[test]
     fn only_a_clock_that_is_far_off_gives_way_to_the_hubs() {
@@ -348,5 +362,120 @@ mod tests {
         assert!((7199..=7200).contains(&apart(now + Duration::from_secs(7200))));
         assert_eq!(apart_words(180), "3 min behind");
         assert_eq!(apart_words(-3 * 86_400), "3 days ahead of");
+    }
+
+    /// A FAKE hub whose clock is `ahead`, which has one meeting that begins there in a minute; it takes every signature, and
+    /// the second pass alone is good.
+    async fn answer(mut stream: TcpStream, sealed: &str, ahead: i64, passes: &mut u32) {
+        let mut asked = vec![0; 8192];
+        let mut read = 0;
+        loop {
+            read += stream.read(&mut asked[read..]).await.unwrap();
+            let text = std::str::from_utf8(&asked[..read]).unwrap();
+            if text.ends_with('}') || (text.starts_with("GET") && text.ends_with("\r\n\r\n")) {
+                break;
+            }
+        }
+        let asked = std::str::from_utf8(&asked[..read]).unwrap();
+        let now = system_time() + ahead;
+        let (status, body) = match asked.split(' ').nth(1).unwrap() {
+            "/api/devices/challenge" => (200, json!({ "challenge": "AAAA", "expires": 0 })),
+            "/api/devices/token" => {
+                *passes += 1;
+                (
+                    200,
+                    json!({ "token": format!("pass-{passes}"), "valid": 3600 }),
+                )
+            }
+            "/api/devices/self/meetings" if asked.contains("Bearer pass-2\r\n") => {
+                let meeting = json!({
+                    "room": "budget", "title": "Budget", "starts": now + 60, "ends": now + 3600, "e2ee": true,
+                    "waiting_room": false, "organiser": "ada", "sealed": sealed,
+                });
+                (200, json!({ "meetings": [meeting] }))
+            }
+            "/api/devices/self/meetings" => (401, problem("token")),
+            other => panic!("{other} is not asked"),
+        };
+        let date = DateTime::from_unix_utc(now).unwrap();
+        let date = date.format("%a, %d %b %Y %H:%M:%S GMT").unwrap();
+        let body = body.to_string();
+        let head = format!(
+            "HTTP/1.1 {status} .\r\nDate: {date}\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let answer = format!("{head}{body}");
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    }
+
+    fn problem(kind: &str) -> Value {
+        json!({ "type": format!("urn:roomseal:problem:{kind}"), "detail": "no" })
+    }
+
+    /// What a box shows that hears from such a hub, and whether a press would enter the meeting.
+    async fn heard(ahead: i64) -> (Status, bool) {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::at(folder.path());
+        let key = place.make_key().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let link = host_link(&origin, "budget");
+        let to = envelope::DeviceKey::from_seed(key.seed().expose()).unwrap();
+        let random = Zeroizing::new([3; 32]);
+        let sealed = envelope::seal(to.public(), "budget", &link.expose(), &random).unwrap();
+        let enrolment = Enrolment {
+            hub: Hub {
+                server: enrolment::address(&origin, false).unwrap(),
+                trust: Trust::default(),
+            },
+            insecure_lan: false,
+            device: roomseal_service::hub::Enrolled {
+                id: "abc".to_owned(),
+                name: "Board room".to_owned(),
+            },
+        };
+        place.keep_enrolment(&enrolment).unwrap();
+        tokio::spawn(async move {
+            let mut passes = 0;
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                answer(stream, &sealed, ahead, &mut passes).await;
+            }
+        });
+        let bookings = Bookings::default();
+        let status = Publisher::new(Status::default());
+        let supervisor = Supervisor::new();
+        let hearing = hear(
+            Some(place),
+            bookings.clone(),
+            status.clone(),
+            supervisor.stop(),
+        );
+        let hearing = tokio::spawn(hearing);
+        let mut watch = status.watch();
+        let shown = watch
+            .wait_for(|status| !status.booked.is_empty() || status.trouble(BOOKINGS).is_some());
+        let shown = tokio::time::timeout(Duration::from_secs(20), shown).await;
+        let shown = shown.unwrap().unwrap().clone();
+        supervisor.stop().ask();
+        hearing.await.unwrap().unwrap();
+        (shown, bookings.by_press().is_some())
+    }
+
+    #[tokio::test]
+    async fn a_box_whose_clock_is_not_set_goes_by_the_hubs_and_says_so() {
+        let (status, enters) = heard(THREE_HOURS).await;
+        assert!(enters, "it begins in a minute by the hub's clock");
+        let clock = status.trouble(CLOCK).unwrap();
+        assert!(clock.text.contains("3 h behind"), "{clock:?}");
+        assert_eq!(status.trouble(BOOKINGS), None);
+    }
+
+    #[tokio::test]
+    async fn a_pass_that_is_good_no_more_is_replaced_and_what_opens_is_shown() {
+        let (status, enters) = heard(0).await;
+        assert!(enters && status.troubles.is_empty(), "{status:?}");
+        assert_eq!(status.booked[0].title, "Budget");
+        assert_eq!(status.enrolled.unwrap().name, "Board room");
     }
 }
