@@ -105,6 +105,24 @@ impl Place {
         &self.0
     }
 
+    /// Whether this process is of the user that the box runs as, whose folder it is. Nobody else, root neither, writes
+    /// there: the box could not read it, and could lead root's hand elsewhere.
+    ///
+    /// # Errors
+    /// When it is another's.
+    pub fn check_owner(&self) -> anyhow::Result<()> {
+        let me = rustix::process::geteuid().as_raw();
+        match std::fs::metadata(&self.0) {
+            Ok(folder) if folder.uid() != me => Err(anyhow!(
+                "{} belongs to another user: run this as the user of the box (sudo -u roomseal), or name another folder \
+                 with --state",
+                self.0.display()
+            )),
+            // It will be made, or cannot be and that is said.
+            _ => Ok(()),
+        }
+    }
+
     /// Which enrolment is kept; `None` when there is none.
     pub fn mark(&self) -> Option<Mark> {
         let meta = std::fs::metadata(self.0.join(RECORD)).ok()?;
@@ -198,16 +216,9 @@ impl Place {
         }
     }
 
-    /// Writes a file for whom the folder belongs to, who is the box, also where an administrator enrols it.
     fn keep(&self, name: &str, text: &str) -> io::Result<()> {
-        let path = self.0.join(name);
         let line = Zeroizing::new(format!("{text}\n"));
-        secret::keep(&path, &line)?;
-        let folder = std::fs::metadata(&self.0)?;
-        if rustix::process::geteuid().is_root() && folder.uid() != 0 {
-            std::os::unix::fs::chown(&path, Some(folder.uid()), Some(folder.gid()))?;
-        }
-        Ok(())
+        secret::keep(&self.0.join(name), &line)
     }
 
     fn unkept(&self, error: &io::Error) -> anyhow::Error {

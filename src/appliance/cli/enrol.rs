@@ -65,6 +65,7 @@ impl EnrolArgs {
         let place = place.or_else(Place::of_machine).ok_or_else(|| {
             Failure::Usage("no folder to keep it in: name one with --state".to_owned())
         })?;
+        place.check_owner()?;
         if self.show {
             return show(&place);
         }

@@ -160,3 +160,24 @@ fn what_is_missing_or_unsafe_is_refused_before_anybody_is_asked() {
     let open = place.roomseal(&arguments, b"code\n");
     open.refused(3, "chmod 600");
 }
+
+#[test]
+fn a_folder_of_somebody_else_is_left_alone() {
+    let place = Place::new();
+    // Of root, or of nobody where root runs the tests.
+    let theirs = place.path().join("theirs");
+    std::fs::create_dir(&theirs).unwrap();
+    let folder = match std::os::unix::fs::chown(&theirs, Some(65534), None) {
+        Ok(()) => "theirs",
+        Err(_) => "/",
+    };
+    for more in [
+        &["--show"][..],
+        &["--forget"],
+        &["--hub", "https://meet.example.org"],
+    ] {
+        let arguments = [&["enrol", "--state", folder][..], more].concat();
+        let ran = place.roomseal(&arguments, b"code\n");
+        ran.refused(1, "sudo -u roomseal");
+    }
+}
