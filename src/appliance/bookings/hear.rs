@@ -138,10 +138,12 @@ impl Ear {
             }
             Err(error) => return self.trouble(error.to_string()),
         };
+        let server = &enrolment.hub.server;
         let shown = Enrolled {
             hub: enrolment.hub_name(),
             name: enrolment.device.name.clone(),
             words: enrolment::words(&signs),
+            insecure_lan: !server.is_encrypted() && !server.is_loopback(),
         };
         tracing::info!(hub = shown.hub, name = shown.name, "this box can be booked");
         self.status.update(|status| status.enrolled = Some(shown));

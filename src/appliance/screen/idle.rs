@@ -144,8 +144,13 @@ fn warnings(status: &Status) -> Vec<String> {
     let lan = status
         .insecure_lan
         .then(|| "signalling is NOT PROTECTED on the network".to_owned());
+    let bookings = status.enrolled.as_ref();
+    let bookings = bookings
+        .filter(|enrolled| enrolled.insecure_lan)
+        .map(|_| "bookings are NOT PROTECTED on the network".to_owned());
     let troubles = status.troubles.iter();
     lan.into_iter()
+        .chain(bookings)
         .chain(troubles.map(|trouble| format!("{}: {}", trouble.about, trouble.text)))
         .collect()
 }

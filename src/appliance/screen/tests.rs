@@ -217,6 +217,7 @@ fn between_meetings_the_screen_shows_what_the_box_is_booked_for_by_whom_and_who_
             hub: "meet.example.org".to_owned(),
             name: "Board room".to_owned(),
             words: "one two three four five".to_owned(),
+            insecure_lan: false,
         }),
         ..Status::default()
     };
@@ -243,4 +244,10 @@ fn between_meetings_the_screen_shows_what_the_box_is_booked_for_by_whom_and_who_
         assert!(text.contains(said), "{said} is not in {text}");
     }
     assert!(!text.contains("Third"), "{text}");
+    assert!(!text.contains("NOT PROTECTED"), "{text}");
+    if let Some(enrolled) = &mut status.enrolled {
+        enrolled.insecure_lan = true;
+    }
+    let text = text_of(&screen.idle(&status, &local));
+    assert!(text.contains("NOT PROTECTED"), "{text}");
 }

@@ -14,6 +14,8 @@ pub struct Enrolled {
     pub name: String,
     /// The box's key in words, which who books it for the first time compares.
     pub words: String,
+    /// It is asked without TLS over the network.
+    pub insecure_lan: bool,
 }
 
 /// A meeting that the box is booked for.

@@ -293,6 +293,9 @@ fn head(status: &Status) -> Vec<String> {
             short(&enrolled.name, 40),
             plain(&enrolled.words)
         ));
+        if enrolled.insecure_lan {
+            head.push("bookings: NOT PROTECTED on the network (insecure-lan)".to_owned());
+        }
     }
     let now = seconds_now();
     for booked in &status.booked {
@@ -458,6 +461,7 @@ mod tests {
             hub: "meet.example.org".to_owned(),
             name: "Board room".to_owned(),
             words: "one two three four five".to_owned(),
+            insecure_lan: true,
         });
         status.booked = vec![Booked {
             room: "budget".to_owned(),
@@ -476,6 +480,7 @@ mod tests {
                 "one two three four five",
                 "\"Budget\u{fffd}[2J\" by Ada, as meet.example.org says, encrypted, with a waiting room",
                 "button: a press will join",
+                "bookings: NOT PROTECTED",
             ] {
                 assert!(shown.contains(said), "{said} is not in {shown}");
             }

@@ -19,7 +19,8 @@ export function drawBooked(state) {
   const enrolled = state?.enrolled ?? null;
   part('booked-card', HTMLElement).hidden = enrolled === null;
   if (state === null || enrolled === null) return;
-  write('booked-words', `Who books this room for the first time compares these words with what the page there shows: ${enrolled.words}`);
+  const lan = enrolled['insecure-lan'] ? `What ${enrolled.hub} says of this comes over a line that is NOT PROTECTED. ` : '';
+  write('booked-words', `${lan}Who books this room for the first time compares these words with what the page there shows: ${enrolled.words}`);
   once('booked', [state.booked, state.offers.booked, enrolled], () => {
     const nothing = element('li', `Nobody has booked ${enrolled.name} at ${enrolled.hub}.`, 'quiet');
     const items = state.booked.map((one) => invitation(one, state.offers.booked));

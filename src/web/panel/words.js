@@ -22,7 +22,7 @@
  *   'asks': {what: 'passphrase' | 'link' | 'link-or-passphrase' | 'key', text: string} | null, 'key-model': string,
  *   'sending': string, 'local-tracks': LocalTrack[], 'participants': Participant[], 'chat': ChatLine[],
  *   'troubles': {about: string, text: string}[], 'happenings': {at: number, text: string}[], 'recording': boolean,
- *   'enrolled': {hub: string, name: string, words: string} | null, 'booked': Booked[],
+ *   'enrolled': {hub: string, name: string, words: string, 'insecure-lan': boolean} | null, 'booked': Booked[],
  *   'awaits-set-up': boolean, 'pairing-code': string | null, 'network-page': {address: string, certificate: string} | null,
  * }} State
  * @typedef {{done: string} | {denied: string} | {'not-now': string} | {wrong: {field: string, text: string}[]}} Reply
