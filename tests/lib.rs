@@ -17,6 +17,7 @@ pub mod bare;
 pub mod browser;
 pub mod code;
 pub mod crossing;
+pub mod device;
 pub mod doorway;
 pub mod footage;
 pub mod front;

@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use roomseal_e2ee::Codec;
+use roomseal_policy::KEY_WORDS;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize as _;
 
@@ -45,6 +46,14 @@ struct Address<'a> {
 #[serde(rename_all = "kebab-case")]
 enum Made {
     Planned(Box<Planned>),
+    Error(String),
+}
+
+/// What a key comes to.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Read {
+    Words([&'static str; KEY_WORDS]),
     Error(String),
 }
 
@@ -164,6 +173,22 @@ extern "C" fn plan(unix: f64) -> usize {
             Err(error) => Made::Error(error),
         };
         write(&mut state.output, &made)
+    })
+}
+
+/// The words of the key of a room box, which is in the input as JSON text; gives the length of `{"words"}` or `{"error"}`.
+#[allow(
+    unsafe_code,
+    reason = "a name without hash; no other function of the module has it"
+)]
+#[unsafe(no_mangle)]
+extern "C" fn words() -> usize {
+    STATE.with_borrow_mut(|state| {
+        let read = match serde_json::from_slice(&state.input) {
+            Ok(key) => Read::Words(crate::rooms::words(&key)),
+            Err(error) => Read::Error(format!("the key of a room is no key: {error}")),
+        };
+        write(&mut state.output, &read)
     })
 }
 

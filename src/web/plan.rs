@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use crate::code;
+use crate::rooms::{self, Booking, Guest, NotBooked};
 
 /// What an organiser wants.
 #[derive(Clone, Debug, Deserialize)]
@@ -24,6 +25,8 @@ pub struct Wish {
     pub host: String,
     /// Encryption is on from the start, before any host is there.
     pub sealed: bool,
+    /// The room boxes that are to come.
+    pub rooms: Vec<Guest>,
 }
 
 /// A planned meeting.
@@ -43,6 +46,8 @@ pub struct Planned {
     pub guest: Zeroizing<String>,
     /// The link for guests as a code for a camera, where it is short enough for one.
     pub code: Option<code::Drawn>,
+    /// The link of the host for each room box, which nobody else can read.
+    pub rooms: Vec<Booking>,
 }
 
 /// Why nothing was planned.
@@ -58,6 +63,9 @@ pub enum NotPlanned {
     /// What was made does not fit together.
     #[error("the meeting cannot be made: {0}; try again")]
     Made(#[from] Refusal),
+    /// A room box that was to come.
+    #[error(transparent)]
+    Room(#[from] NotBooked),
     /// A seed that is no key, twice in a row.
     #[error("the random numbers of this browser are no good; use another browser")]
     Random,
@@ -101,15 +109,17 @@ pub fn plan(wish: &Wish, seed: [u8; 32], unix: u64) -> Result<Planned, NotPlanne
         Some(root) => guest.with_root(root)?,
         None => guest,
     };
-    let host = guest.clone().for_host(grant)?;
+    let host = guest.clone().for_host(grant)?.expose();
     let guest = guest.expose();
+    let rooms = rooms::book(&wish.rooms, &room, &host, &mut fresh)?;
     Ok(Planned {
         room: room.as_str().to_owned(),
         meeting_key: meeting.hash().to_string(),
         policy,
-        host: host.expose(),
+        host,
         code: code::draw(&guest),
         guest,
+        rooms,
     })
 }
 

@@ -36,6 +36,7 @@ mod page_meetings;
 mod page_people;
 mod panel;
 mod plan;
+mod plan_rooms;
 // Looks at each state for a while: for those who change the page.
 #[cfg(feature = "full")]
 mod pictures;

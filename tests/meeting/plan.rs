@@ -17,13 +17,13 @@ use crate::roomseal::{start, wait_for_shield};
 use crate::{SOON, one_at_a_time, talking_clip};
 
 /// Types into a field, in the place of what is there.
-fn fill(browser: &mut Browser, id: &str, text: &str) {
+pub(crate) fn fill(browser: &mut Browser, id: &str, text: &str) {
     browser.run(&format!("document.getElementById('{id}').select()"));
     browser.run(&format!("document.getElementById('{id}').focus()"));
     browser.write(text);
 }
 
-fn text(browser: &mut Browser, script: &str) -> String {
+pub(crate) fn text(browser: &mut Browser, script: &str) -> String {
     browser.run(script).as_str().unwrap().to_owned()
 }
 

@@ -12,6 +12,16 @@ export interface Plan {
   waiting_room: boolean;
   /** Its link without what is secret. */
   address: string;
+  /** The room boxes that are booked for it. */
+  rooms: { id: string; name: string }[];
+}
+
+/** A room box that can be booked. */
+export interface Room {
+  id: string;
+  name: string;
+  /** Its public key, as the hub says. */
+  key: string;
 }
 
 /** Somebody who is signed in. */
@@ -52,6 +62,11 @@ export async function signOut() {
 /** The own meetings that are not over, the next first. */
 export async function plans(): Promise<Plan[]> {
   return (await (await ask('GET', 'schedule')).json()).meetings;
+}
+
+/** The room boxes that can be booked. */
+export async function rooms(): Promise<Room[]> {
+  return (await (await ask('GET', 'rooms')).json()).rooms;
 }
 
 /** Schedules one. */

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Makes meetings in this browser, in the core. abi.rs is its other side.
+// Makes meetings in this browser, in the core, and reads the keys of rooms there. abi.rs is its other side.
 
 interface Exports {
   memory: WebAssembly.Memory;
   input(length: number): number;
   output(): number;
   plan(unix: number): number;
+  words(): number;
   wipe(): void;
 }
 
@@ -14,6 +15,8 @@ export interface Wish {
   origin: string;
   host: string;
   sealed: boolean;
+  /** The room boxes that are to come, with the keys that were compared. */
+  rooms: { device: string; key: string }[];
 }
 
 /** A meeting. Both links and the code are secret. */
@@ -24,25 +27,38 @@ export interface Planned {
   host: string;
   guest: string;
   code: { size: number; path: string } | null;
+  /** For each room box the link of the host, which nobody else can read. */
+  rooms: { device: string; sealed: string }[];
 }
 
 const SEED = 32;
 
 let loaded: Promise<Exports> | undefined;
 
-/** Makes a meeting, or says why that cannot be. */
-export async function make(wish: Wish): Promise<Planned> {
+/** Has the core do something with what is put in behind so many random bytes; what it gives is wiped there. */
+async function ask<T extends object>(asked: unknown, random: number, work: (core: Exports) => number): Promise<T> {
   loaded ??= WebAssembly.instantiateStreaming(fetch('/join/core.wasm')).then(({ instance }) => instance.exports as unknown as Exports);
   const core = await loaded;
-  const text = new TextEncoder().encode(JSON.stringify(wish));
-  const at = core.input(SEED + text.length);
-  const input = new Uint8Array(core.memory.buffer, at, SEED + text.length);
-  crypto.getRandomValues(input.subarray(0, SEED));
-  input.set(text, SEED);
-  const length = core.plan(Math.floor(Date.now() / 1000));
+  const text = new TextEncoder().encode(JSON.stringify(asked));
+  const at = core.input(random + text.length);
+  const input = new Uint8Array(core.memory.buffer, at, random + text.length);
+  crypto.getRandomValues(input.subarray(0, random));
+  input.set(text, random);
+  const length = work(core);
   const output = new TextDecoder().decode(new Uint8Array(core.memory.buffer, core.output(), length));
   core.wipe();
-  const made = JSON.parse(output) as { planned: Planned } | { error: string };
+  const made = JSON.parse(output) as T | { error: string };
   if ('error' in made) throw new Error(made.error);
+  return made;
+}
+
+/** Makes a meeting, or says why that cannot be. */
+export async function make(wish: Wish): Promise<Planned> {
+  const made = await ask<{ planned: Planned }>(wish, SEED, (core) => core.plan(Math.floor(Date.now() / 1000)));
   return made.planned;
+}
+
+/** The words by which people compare the key of a room box with what the box shows. */
+export async function words(key: string): Promise<string[]> {
+  return (await ask<{ words: string[] }>(key, 0, (core) => core.words())).words;
 }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Meetings are planned here. Secret, keys and links of a meeting are made in this browser; the hub gets its room, its
-// title and times, the name of its key and a signed policy. The links are shown once, and kept by nobody but people: not
-// by the hub, and not in this browser.
+// title and times, the name of its key and a signed policy, and for each room box that is booked the host link, sealed to
+// the key of that box. The links are shown once, and kept by nobody but people: not by the hub, and not in this browser.
 
 import * as hub from './hub.js';
 import { make, type Planned } from './maker.js';
+import { Rooms } from './rooms.js';
+
+const rooms = new Rooms(element('rooms-part'), element('rooms'));
 
 function element<T extends HTMLElement = HTMLElement>(id: string): T {
   const found = document.getElementById(id);
@@ -47,6 +50,7 @@ async function open(account: hub.Account) {
   sealed.checked = account.licensed;
   element('no-licence').hidden = account.licensed;
   show('desk');
+  rooms.show(await hub.rooms());
   await list();
 }
 
@@ -62,6 +66,10 @@ function when({ starts, ends }: hub.Plan): string {
   return format.formatRange(starts * 1000, ends * 1000);
 }
 
+function names(booked: hub.Plan['rooms']): string {
+  return booked.map(({ name }) => name).join(', ');
+}
+
 async function list() {
   const plans = await hub.plans();
   element('none').hidden = plans.length > 0;
@@ -71,7 +79,8 @@ async function list() {
     title.textContent = plan.title;
     const about = document.createElement('span');
     about.className = 'quiet';
-    about.textContent = `${when(plan)}, room ${plan.room}${plan.e2ee ? ', encrypted' : ''}${plan.waiting_room ? ', waiting room' : ''}`;
+    about.textContent = `${when(plan)}, room ${plan.room}${plan.e2ee ? ', encrypted' : ''}${plan.waiting_room ? ', waiting room' : ''}`
+      + (plan.rooms.length > 0 ? `; booked: ${names(plan.rooms)}` : '');
     const cancel = document.createElement('button');
     cancel.type = 'button';
     cancel.textContent = 'Cancel';
@@ -104,7 +113,7 @@ function forget() {
   const made = element('made');
   made.hidden = true;
   delete made.dataset.room;
-  for (const id of ['host-link', 'guest-link', 'invitation']) element(id).textContent = '';
+  for (const id of ['host-link', 'guest-link', 'invitation', 'booked']) element(id).textContent = '';
   element('code').replaceChildren();
   const calendar = element<HTMLAnchorElement>('calendar');
   if (calendar.href !== '') URL.revokeObjectURL(calendar.href);
@@ -136,8 +145,9 @@ async function plan() {
   const checked = (id: string) => element<HTMLInputElement>(id).checked;
   const starts = Math.floor(new Date(value('starts')).getTime() / 1000);
   if (!Number.isFinite(starts)) throw new Error('choose when the meeting begins');
+  const chosen = rooms.chosen();
   forget();
-  const made = await make({ origin: location.origin, host: value('host').trim(), sealed: checked('sealed') });
+  const made = await make({ origin: location.origin, host: value('host').trim(), sealed: checked('sealed'), rooms: chosen });
   const kept = await hub.schedule({
     room: made.room,
     title: value('title'),
@@ -146,12 +156,15 @@ async function plan() {
     e2ee: checked('sealed'),
     meeting_key: made.meeting_key,
     waiting_room: checked('waiting-room'),
+    rooms: made.rooms,
     ...(made.policy === null ? {} : { policy: JSON.parse(made.policy) }),
   });
   // The link stands wherever the hub wrote the address.
   const [invitation, calendar] = (await Promise.all([hub.text(made.room, 'invitation'), hub.text(made.room, 'calendar')]))
     .map((text) => text.split(kept.address).join(made.guest));
   element('made-title').textContent = kept.title;
+  element('booked').hidden = kept.rooms.length === 0;
+  element('booked').textContent = `Booked: ${names(kept.rooms)}. Each box shows the meeting, and joins as host when somebody there presses.`;
   element('made').dataset.room = made.room;
   element('host-link').textContent = made.host;
   element('guest-link').textContent = made.guest;
@@ -163,6 +176,7 @@ async function plan() {
   element('made').hidden = false;
   element('made-title').focus();
   element<HTMLInputElement>('title').value = '';
+  rooms.show(await hub.rooms());
   await list();
 }
 

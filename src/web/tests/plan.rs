@@ -1,15 +1,28 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Meetings that are made in the organiser's browser.
 
-use roomseal_policy::{Chain, E2ee, HostCheck, Link, SecretSource};
-use roomseal_web::{Wish, plan};
+use roomseal_e2ee::envelope::{DeviceKey, open};
+use roomseal_policy::{Chain, E2ee, HostCheck, HostKey, KeySeed, Link, SecretSource, key_words};
+use roomseal_web::{Guest, Wish, plan, words};
+use serde_json::json;
+use zeroize::Zeroizing;
 
 fn wish(sealed: bool) -> Wish {
     Wish {
         origin: "https://meet.example.org".into(),
         host: "Hanna".into(),
         sealed,
+        rooms: Vec::new(),
     }
+}
+
+/// The key of a box, and the box as the hub names it.
+fn device(fill: u8) -> (DeviceKey, Guest) {
+    let seed = KeySeed::new(Zeroizing::new([fill; 32])).unwrap();
+    let public = HostKey::from_seed(&seed).public().to_string();
+    let guest = json!({ "device": format!("box-{fill}"), "key": public });
+    let key = DeviceKey::from_seed(seed.expose()).unwrap();
+    (key, serde_json::from_value(guest).unwrap())
 }
 
 #[test]
@@ -74,5 +87,35 @@ fn a_name_or_an_address_that_no_link_can_have_is_refused_with_what_to_do() {
     for (wish, about) in [(nameless, "your name"), (elsewhere, "address of this page")] {
         let error = plan(&wish, [7; 32], 0).err().unwrap().to_string();
         assert!(error.contains(about), "{error}");
+    }
+}
+
+#[test]
+fn a_booked_box_and_no_other_opens_the_link_of_the_host() {
+    let (first, one) = device(1);
+    let (second, two) = device(2);
+    let mut asked = wish(true);
+    asked.rooms = vec![one, two];
+    let planned = plan(&asked, [7; 32], 1_795_320_000).unwrap();
+    let devices: Vec<_> = planned.rooms.iter().map(|it| it.device.as_str()).collect();
+    assert_eq!(devices, ["box-1", "box-2"]);
+    for (key, mine, other) in [(&first, 0, 1), (&second, 1, 0)] {
+        let opened = open(key, &planned.room, &planned.rooms[mine].sealed).unwrap();
+        assert_eq!(opened, planned.host);
+        assert!(open(key, &planned.room, &planned.rooms[other].sealed).is_err());
+    }
+    // What is sealed is all that is new: the meeting is the one that it would be without rooms.
+    let alone = plan(&wish(true), [7; 32], 1_795_320_000).unwrap();
+    assert_eq!(alone.host, planned.host);
+    assert!(alone.rooms.is_empty());
+}
+
+#[test]
+fn the_words_of_a_key_are_those_that_the_box_shows_and_what_is_no_key_has_none() {
+    let (key, guest) = device(1);
+    assert_eq!(words(&guest.key), key_words(key.public().as_bytes()));
+    for text in ["", "AAAA", &"A".repeat(44)] {
+        let read = serde_json::from_value::<Guest>(json!({ "device": "box", "key": text }));
+        assert!(read.is_err(), "{text}");
     }
 }
