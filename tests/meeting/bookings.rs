@@ -24,7 +24,7 @@ use crate::roomseal::{ask, start, wait_for_shield};
 use crate::screen::{keep, see};
 use crate::{SOON, one_at_a_time};
 
-const MEDIA: [&str; 4] = ["--camera", "test", "--microphone", "test"];
+pub(crate) const MEDIA: [&str; 4] = ["--camera", "test", "--microphone", "test"];
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -76,7 +76,7 @@ impl Made {
 }
 
 /// A hub with an admin, at which guests may come into encrypted meetings.
-fn office(server: &Server) -> Asker<'_> {
+pub(crate) fn office(server: &Server) -> Asker<'_> {
     let admin = Asker::admin(server, "ada");
     let guests = json!({ "guests_under_e2ee": "allow" }).to_string();
     let set = admin.send("PATCH", "/api/settings", "", &guests);
@@ -85,7 +85,7 @@ fn office(server: &Server) -> Asker<'_> {
 }
 
 /// Enrols a box that keeps things in `state`, with more options; what the command said.
-fn enrol(hub: &str, state: &Path, code: &str, more: &[&str]) -> Output {
+pub(crate) fn enrol(hub: &str, state: &Path, code: &str, more: &[&str]) -> Output {
     let state = state.to_str().unwrap();
     let arguments = [
         "enrol",
@@ -99,7 +99,7 @@ fn enrol(hub: &str, state: &Path, code: &str, more: &[&str]) -> Output {
     roomseal(&[&arguments[..], more].concat(), code.as_bytes())
 }
 
-fn pairing_code(admin: &Asker<'_>) -> String {
+pub(crate) fn pairing_code(admin: &Asker<'_>) -> String {
     let given = admin.post("/api/devices/code", &json!({}));
     given.body["code"].as_str().unwrap().to_owned()
 }
@@ -114,7 +114,7 @@ fn device_of(admin: &Asker<'_>) -> (String, DevicePublic) {
 }
 
 /// Has a box ask at once, as it does when it was enrolled anew.
-fn ask_again(state: &Path) {
+pub(crate) fn ask_again(state: &Path) {
     let file = state.join("device.json");
     let record = std::fs::read(&file).unwrap();
     std::fs::write(&file, record).unwrap();
@@ -125,7 +125,7 @@ fn rooms(status: &Status) -> Vec<&str> {
     booked.map(|booked| booked.room.as_str()).collect()
 }
 
-fn wait_for_rooms(of: &Appliance, since: Instant, expected: &[&str]) -> Status {
+pub(crate) fn wait_for_rooms(of: &Appliance, since: Instant, expected: &[&str]) -> Status {
     of.wait_since(
         since,
         &format!("booking for {expected:?}"),
@@ -141,7 +141,7 @@ fn wait_for_trouble(of: &Appliance, since: Instant, about: &str, part: &str) {
     });
 }
 
-fn entered(of: &Appliance, since: Instant, room: &str) {
+pub(crate) fn entered(of: &Appliance, since: Instant, room: &str) {
     of.wait_since(since, "entry into the room", SOON, |status| {
         (status.connection == Connection::Joined && status.room == room).then_some(())
     });

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use roomseal_policy::{Link, SecretSource};
-use roomseal_tests::appliance::secret;
+use roomseal_tests::appliance::{Appliance, secret};
 use roomseal_tests::browser::{Browser, Window};
 use roomseal_tests::leak::Scanner;
 use roomseal_tests::livekit::Server;
@@ -25,6 +25,22 @@ pub(crate) fn fill(browser: &mut Browser, id: &str, text: &str) {
 
 pub(crate) fn text(browser: &mut Browser, script: &str) -> String {
     browser.run(script).as_str().unwrap().to_owned()
+}
+
+/// Enters by the link for guests in a window beside, and is sealed there with the box.
+pub(crate) fn meets(browser: &mut Browser, server: &Server, guest_link: &str, device: &Appliance) {
+    browser.open_beside(&server.page_of(guest_link), Window::Desktop, "light");
+    browser.see(
+        "#room",
+        Link::parse(guest_link).unwrap().room().as_str(),
+        SOON,
+    );
+    browser.tab_to("name");
+    browser.write("Petra");
+    let joined = Instant::now();
+    browser.key("Enter");
+    shows(browser, "sealed");
+    wait_for_shield(device, joined, "sealed");
 }
 
 /// Keeps what the page makes a file of: the page itself may load nothing but its parts.
@@ -97,14 +113,7 @@ fn a_meeting_planned_in_a_browser_is_sealed_from_the_start_and_the_hub_never_has
     let device = start("run", "box", &host_file)
         .playing(&clip)
         .join(&server, &room);
-    browser.open_beside(&server.page_of(&guest_link), Window::Desktop, "light");
-    browser.see("#room", &room, SOON);
-    browser.tab_to("name");
-    browser.write("Petra");
-    let joined = Instant::now();
-    browser.key("Enter");
-    shows(&mut browser, "sealed");
-    wait_for_shield(&device, joined, "sealed");
+    meets(&mut browser, &server, &guest_link, &device);
 
     browser.turn_to(0);
     browser.run("document.querySelector('#plans button').click()");

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Rooms that an organiser books in a browser: whose keys are compared once, and who can open the link of the host.
 
+use std::time::Instant;
+
 use roomseal_e2ee::envelope::open;
 use roomseal_policy::{Link, SecretSource, key_words};
+use roomseal_tests::appliance::Start;
 use roomseal_tests::browser::{Browser, Window};
 use roomseal_tests::device::Device;
 use roomseal_tests::leak::Scanner;
 use roomseal_tests::livekit::Server;
 use roomseal_tests::people::{Asker, PASSWORD};
 
-use crate::plan::{fill, text};
+use crate::bookings::{MEDIA, ask_again, enrol, entered, office, pairing_code, wait_for_rooms};
+use crate::plan::{fill, meets, text};
+use crate::roomseal::ask;
 use crate::{SOON, one_at_a_time};
 
 const TITLE: &str = "document.getElementById('made-title').textContent";
@@ -29,6 +34,18 @@ fn lie(browser: &mut Browser, id: &str, what: &str, value: &str) {
             }};
         }})()"
     ));
+}
+
+/// A browser on the page for planning, where the admin has signed in.
+fn at_the_desk(server: &Server) -> Browser {
+    let place = server.url().replacen("ws://", "http://", 1);
+    let mut browser = Browser::start();
+    browser.open(&format!("{place}/plan"), Window::Phone, "light");
+    fill(&mut browser, "account", "ada");
+    fill(&mut browser, "password", PASSWORD);
+    browser.key("Enter");
+    browser.see("#desk", "Plan a meeting", SOON);
+    browser
 }
 
 fn tick(browser: &mut Browser, id: &str) {
@@ -77,12 +94,7 @@ fn a_room_is_booked_when_its_words_were_compared_and_only_its_box_opens_the_link
     let admin = Asker::admin(&server, "ada");
     let board = Device::enrolled(&server, &admin, "Board room", 7);
     let lobby = Device::enrolled(&server, &admin, "Lobby", 8);
-    let place = server.url().replacen("ws://", "http://", 1);
-    let mut browser = Browser::start();
-    browser.open(&format!("{place}/plan"), Window::Phone, "light");
-    fill(&mut browser, "account", "ada");
-    fill(&mut browser, "password", PASSWORD);
-    browser.key("Enter");
+    let mut browser = at_the_desk(&server);
     browser.see("#rooms", "Board room", SOON);
 
     // Not compared: not booked.
@@ -174,4 +186,56 @@ fn a_room_is_booked_when_its_words_were_compared_and_only_its_box_opens_the_link
         assert_eq!(scanner.scan(&bytes), [], "{}", file.display());
     }
     assert_eq!(scanner.scan(server.log().as_bytes()), []);
+}
+
+#[test]
+fn a_box_that_was_booked_on_the_page_enters_as_host_and_meets_who_has_the_link_for_guests() {
+    let _turn = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::hub_with_people();
+    let admin = office(&server);
+    let state = folder.path().join("state");
+    let device = Start::new("run", "box")
+        .with(MEDIA)
+        .environment("STATE_DIRECTORY", state.to_str().unwrap())
+        .wait_outside(&server);
+    let hub = server.url().replacen("ws://", "http://", 1);
+    let now = Instant::now();
+    let enrolled = enrol(&hub, &state, &pairing_code(&admin), &[]);
+    assert!(enrolled.status.success(), "{enrolled:?}");
+    let words = device.wait_since(now, "place at the hub", SOON, |status| {
+        Some(status.enrolled.as_ref()?.words.clone())
+    });
+
+    let mut browser = at_the_desk(&server);
+    let rooms = admin.get("/api/rooms");
+    let id = rooms.body["rooms"][0]["id"].as_str().unwrap();
+    browser.see("#rooms", "Board room", SOON);
+    tick(&mut browser, id);
+    browser.see("#rooms", &words, SOON);
+    say_the_same(&mut browser, id);
+    // It runs already.
+    browser.run(
+        "(() => {
+            const now = new Date(Date.now() - new Date().getTimezoneOffset() * 60000);
+            document.getElementById('starts').value = now.toISOString().slice(0, 16);
+        })()",
+    );
+    let host = schedule(&mut browser, "Now");
+    let guest = text(
+        &mut browser,
+        "document.getElementById('guest-link').textContent",
+    );
+    let link = Link::parse(&host).unwrap();
+    let room = link.room().as_str();
+    let now = Instant::now();
+    ask_again(&state);
+    let status = wait_for_rooms(&device, now, &[room]);
+    assert_eq!(status.booked[0].title, "Now");
+    let (done, said) = ask(&device, &["join", "--next"]);
+    assert!(done, "{said}");
+    entered(&device, now, room);
+    meets(&mut browser, &server, &guest, &device);
+    assert!(device.status().encryption.unwrap().host, "it came as host");
+    browser.close();
 }

@@ -66,7 +66,7 @@ async function comparison(room: Room, done: () => void): Promise<HTMLElement[]> 
       ? paragraph(`Warning: this is not the key, or not the name, that was compared in this browser (${compared(room.id)?.name}). `
         + 'Somebody may want to read your meeting. Ask whoever looks after the box whether it has a new key, and compare again:', 'bad')
       : paragraph('This browser has not booked this room before. Compare these words with those that its box shows '
-        + '(roomseal enrol --show), so that nobody else gets your link as host:', 'quiet'),
+        + '(on its page, or with roomseal enrol --show), so that nobody else gets your link as host:', 'quiet'),
     shown,
     same,
   ];
