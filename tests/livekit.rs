@@ -231,6 +231,12 @@ impl Server {
         process
     }
 
+    /// The id of its process.
+    pub fn process(&self) -> u32 {
+        let process = self.process.as_ref();
+        process.expect("it runs until it is stopped").id()
+    }
+
     /// Whether it is the hub.
     pub fn is_hub(&self) -> bool {
         self.kind == Kind::Hub
