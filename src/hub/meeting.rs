@@ -193,6 +193,7 @@ impl Meeting {
                         self.forwarder
                             .receive(packet.peer, packet.way, &packet.bytes, packet.at);
                     }
+                    self.forwarder.flush(Instant::now());
                     self.carry_out(Vec::new())
                 }
                 () = tokio::time::sleep_until(deadline.into()) => self.tick(),

@@ -20,7 +20,7 @@ mod sdp;
 mod source;
 mod subscriber;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -55,6 +55,8 @@ pub struct Forwarder {
     bound: HashMap<(MemberId, Mid), String>,
     dice: crate::room::Dice,
     reports: VecDeque<(MemberId, Report)>,
+    /// Connections to which something was done, and which have not been asked yet what there is to send.
+    touched: BTreeSet<PeerId>,
     transmits: Vec<Transmit>,
     routes: Vec<Route>,
 }
@@ -103,6 +105,7 @@ impl Forwarder {
             bound: HashMap::new(),
             dice,
             reports: VecDeque::new(),
+            touched: BTreeSet::new(),
             transmits: Vec::new(),
             routes: Vec::new(),
         }
@@ -199,14 +202,22 @@ impl Forwarder {
         }
     }
 
-    /// Takes a packet that came this `way` for `peer`.
+    /// Takes a packet that came this `way` for `peer`. What it leads to goes on with [`Self::flush`], which costs as much
+    /// after a row of packets as after one.
     pub fn receive(&mut self, peer: PeerId, way: Way, packet: &[u8], now: Instant) {
         let Some(connection) = self.peer(peer) else {
             return;
         };
         if connection.receive(way, packet, now) {
             self.routes.push(Route::Way(way, peer));
-            self.pump(peer, now);
+            self.listen(peer, now);
+        }
+    }
+
+    /// Takes everything that those connections have to say to which something was done.
+    pub fn flush(&mut self, now: Instant) {
+        while let Some(peer) = self.touched.pop_first() {
+            self.listen(peer, now);
         }
     }
 
@@ -343,12 +354,17 @@ impl Forwarder {
 
     /// Takes everything that a connection has to say, and everything that this leads to.
     fn pump(&mut self, peer: PeerId, now: Instant) {
+        self.listen(peer, now);
+        self.flush(now);
+    }
+
+    /// Takes everything that a connection has to say; others to which this does something are touched.
+    fn listen(&mut self, peer: PeerId, now: Instant) {
         let mut events = VecDeque::new();
         self.drain(peer, now, &mut events);
         while let Some((peer, event)) = events.pop_front() {
-            for touched in self.event(peer, event, now) {
-                self.drain(touched, now, &mut events);
-            }
+            let touched = self.event(peer, event, now);
+            self.touched.extend(touched);
         }
     }
 
