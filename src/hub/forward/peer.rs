@@ -15,6 +15,9 @@ const MOST_ROUNDS: usize = 16;
 /// How long a connection may be without any sign of life.
 const LOST: Duration = Duration::from_secs(20);
 
+/// Addresses of a client at a time; those of its interfaces, over UDP and TCP.
+const MOST_CHECKED: usize = 8;
+
 /// An engine and what has to be known around it.
 pub(super) struct Peer {
     pub(super) rtc: Rtc,
@@ -26,6 +29,10 @@ pub(super) struct Peer {
     /// Since when it is without connection, after having had one.
     lost: Option<Instant>,
     addresses: Addresses,
+    /// From where checks with the right password came, the newest first. A client whose own check has succeeded begins
+    /// with DTLS at once. The engine takes that only after a check of ours has succeeded too, and a hello that is not
+    /// taken costs the client its first timeout: a second (RFC 6347, 4.2.4.1). Who it is, DTLS itself finds out.
+    checked: Vec<Way>,
     /// Under which name of ours clients ask for it.
     ufrag: String,
 }
@@ -51,6 +58,7 @@ impl Peer {
             lossy: None,
             lost: None,
             addresses,
+            checked: Vec::new(),
             ufrag: String::new(),
         }
     }
@@ -75,13 +83,23 @@ impl Peer {
             return false;
         };
         let input = Input::Receive(now, receive);
-        if !self.rtc.accepts(&input) {
+        if self.rtc.accepts(&input) {
+            self.note(way, packet);
+        } else if !(is_dtls(packet) && self.checked.contains(&way)) {
             return false;
         }
         if let Err(error) = self.rtc.handle_input(input) {
             tracing::debug!(%error, "a packet of a client makes no sense");
         }
         true
+    }
+
+    /// Notes from where a check with the right password came.
+    fn note(&mut self, way: Way, packet: &[u8]) {
+        if is_stun(packet) && !self.checked.contains(&way) {
+            self.checked.truncate(MOST_CHECKED - 1);
+            self.checked.insert(0, way);
+        }
     }
 
     /// Takes what the engine has to send and to say, until it waits for something.
@@ -155,4 +173,14 @@ impl Peer {
             None => self.due,
         }
     }
+}
+
+/// Whether it is one of ICE's (RFC 7983, 7).
+fn is_stun(packet: &[u8]) -> bool {
+    matches!(packet.first(), Some(0..=3))
+}
+
+/// Whether it is one of DTLS (RFC 7983, 7).
+fn is_dtls(packet: &[u8]) -> bool {
+    matches!(packet.first(), Some(20..=63))
 }

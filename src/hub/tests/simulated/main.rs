@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The hub's media on a network and a clock of the test's own: what happens at moments that no real network promises.
+
+#![allow(clippy::expect_used, reason = "in a test a panic is the verdict")]
+
+mod world;
+
+use std::time::Duration;
+
+use world::World;
+
+/// The first packet of a key frame (RFC 7741, 4.2 and 4.3).
+const PICTURE: [u8; 12] = [
+    0x10, 0x00, 0x00, 0x00, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01, 0x5a,
+];
+
+#[test]
+fn pictures_of_one_arrive_at_all_others() {
+    let mut world = World::new();
+    let [ann, bob, cem] = ["ann", "bob", "cem"].map(|name| world.join(name));
+    world.pass(Duration::from_secs(2));
+    let before = [bob, cem].map(|who| world.client(who).received);
+    for number in 1..=20 {
+        world.picture(ann, number, number as u32 * 6000, true, &PICTURE);
+        world.pass(Duration::from_millis(66));
+    }
+    let after = [bob, cem].map(|who| world.client(who).received);
+    for (before, after) in before.into_iter().zip(after) {
+        assert_eq!(after - before, 20);
+    }
+    assert_eq!(world.client(ann).received, 0);
+}
+
+#[test]
+fn a_client_connects_although_its_packets_wait_for_a_busy_hub() {
+    for waiting in [0, 1, 5, 20, 100] {
+        let mut world = World::new();
+        world.pass(Duration::from_secs(1));
+        world.waiting = Duration::from_millis(waiting);
+        let ann = world.join("ann");
+        world.pass(Duration::from_secs(3));
+        // This client says hello once.
+        assert!(world.client(ann).is_connected, "after {waiting} ms");
+    }
+}
