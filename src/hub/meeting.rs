@@ -193,7 +193,10 @@ impl Meeting {
                         self.forwarder
                             .receive(packet.peer, packet.way, &packet.bytes, packet.at);
                     }
-                    self.forwarder.flush(Instant::now());
+                    let now = Instant::now();
+                    while self.forwarder.flush(now) {
+                        self.transmit();
+                    }
                     self.carry_out(Vec::new())
                 }
                 () = tokio::time::sleep_until(deadline.into()) => self.tick(),
@@ -312,6 +315,12 @@ impl Meeting {
                 .handle(Input::Media(member, report), self.start.elapsed());
             actions.extend(led_to);
         }
+        self.transmit();
+        over
+    }
+
+    /// Sends what there is to send.
+    fn transmit(&mut self) {
         for route in self.forwarder.routes() {
             self.embedded.switch.change(self.number, route);
         }
@@ -324,7 +333,6 @@ impl Meeting {
                 let _ = self.embedded.socket.try_send_to(&transmit.contents, to);
             }
         }
-        over
     }
 
     fn send(&mut self, to: ConnectionId, message: signal_response::Message) -> Vec<Action> {

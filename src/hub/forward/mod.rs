@@ -214,11 +214,14 @@ impl Forwarder {
         }
     }
 
-    /// Takes everything that those connections have to say to which something was done.
-    pub fn flush(&mut self, now: Instant) {
-        while let Some(peer) = self.touched.pop_first() {
-            self.listen(peer, now);
-        }
+    /// Takes what one of those connections has to say to which something was done; whether there was one. What it has to
+    /// send can go out before the next one is asked.
+    pub fn flush(&mut self, now: Instant) -> bool {
+        let Some(peer) = self.touched.pop_first() else {
+            return false;
+        };
+        self.listen(peer, now);
+        true
     }
 
     /// Time has passed.
@@ -355,7 +358,7 @@ impl Forwarder {
     /// Takes everything that a connection has to say, and everything that this leads to.
     fn pump(&mut self, peer: PeerId, now: Instant) {
         self.listen(peer, now);
-        self.flush(now);
+        while self.flush(now) {}
     }
 
     /// Takes everything that a connection has to say; others to which this does something are touched.

@@ -267,7 +267,7 @@ impl World {
             };
             let now = self.time();
             self.forwarder.receive((*member, target), way, bytes, now);
-            self.forwarder.flush(now);
+            while self.forwarder.flush(now) {}
             self.carry_out(Vec::new());
         }
     }
@@ -375,7 +375,7 @@ impl World {
                 self.forwarder
                     .receive(peer, way, &packet, now - self.waiting);
             }
-            self.forwarder.flush(now);
+            while self.forwarder.flush(now) {}
             if !self.carry_out(Vec::new()) && is_quiet {
                 return;
             }
