@@ -99,7 +99,7 @@ pub(crate) fn enrol(hub: &str, state: &Path, code: &str, more: &[&str]) -> Outpu
     roomseal(&[&arguments[..], more].concat(), code.as_bytes())
 }
 
-pub(crate) fn pairing_code(admin: &Asker<'_>) -> String {
+fn pairing_code(admin: &Asker<'_>) -> String {
     let given = admin.post("/api/devices/code", &json!({}));
     given.body["code"].as_str().unwrap().to_owned()
 }

@@ -12,7 +12,7 @@ use roomseal_tests::leak::Scanner;
 use roomseal_tests::livekit::Server;
 use roomseal_tests::people::{Asker, PASSWORD};
 
-use crate::bookings::{MEDIA, ask_again, enrol, entered, office, pairing_code, wait_for_rooms};
+use crate::bookings::{MEDIA, ask_again, enrol, entered, office, wait_for_rooms};
 use crate::plan::{fill, meets, text};
 use crate::roomseal::ask;
 use crate::{SOON, one_at_a_time};
@@ -189,7 +189,8 @@ fn a_room_is_booked_when_its_words_were_compared_and_only_its_box_opens_the_link
 }
 
 #[test]
-fn a_box_that_was_booked_on_the_page_enters_as_host_and_meets_who_has_the_link_for_guests() {
+fn a_box_that_is_enrolled_and_booked_on_the_page_enters_as_host_and_meets_who_has_the_link_for_guests()
+ {
     let _turn = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let server = Server::hub_with_people();
@@ -201,16 +202,32 @@ fn a_box_that_was_booked_on_the_page_enters_as_host_and_meets_who_has_the_link_f
         .wait_outside(&server);
     let hub = server.url().replacen("ws://", "http://", 1);
     let now = Instant::now();
-    let enrolled = enrol(&hub, &state, &pairing_code(&admin), &[]);
+    let mut browser = at_the_desk(&server);
+    assert!(
+        !browser.shows("#rooms-part:not([hidden])"),
+        "there is no room yet"
+    );
+    browser.run("document.getElementById('give-code').click()");
+    browser.see("#given", &format!("roomseal enrol --hub {hub}"), SOON);
+    browser.picture("plan-code-phone");
+    let code = text(
+        &mut browser,
+        "document.getElementById('box-code').textContent",
+    );
+    let enrolled = enrol(&hub, &state, &code, &[]);
     assert!(enrolled.status.success(), "{enrolled:?}");
     let words = device.wait_since(now, "place at the hub", SOON, |status| {
         Some(status.enrolled.as_ref()?.words.clone())
     });
 
-    let mut browser = at_the_desk(&server);
     let rooms = admin.get("/api/rooms");
     let id = rooms.body["rooms"][0]["id"].as_str().unwrap();
+    // The page shows it without being asked, and takes the code away.
     browser.see("#rooms", "Board room", SOON);
+    assert!(
+        !browser.shows("#given:not([hidden])"),
+        "the code is used up"
+    );
     tick(&mut browser, id);
     browser.see("#rooms", &words, SOON);
     say_the_same(&mut browser, id);

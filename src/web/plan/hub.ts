@@ -69,6 +69,11 @@ export async function rooms(): Promise<Room[]> {
   return (await (await ask('GET', 'rooms')).json()).rooms;
 }
 
+/** A code with which one box is enrolled; in seconds since 1970, until when. */
+export async function boxCode(): Promise<{ code: string; expires: number }> {
+  return (await ask('POST', 'devices/code', {})).json();
+}
+
 /** Schedules one. */
 export async function schedule(plan: object): Promise<Plan> {
   return (await ask('POST', 'schedule', plan)).json();

@@ -37,6 +37,7 @@ function act(work: () => Promise<void>) {
 
 function askToSignIn() {
   forget();
+  takeCode();
   show('sign-in');
   element('account').focus();
 }
@@ -213,6 +214,36 @@ element('plan').addEventListener('submit', (event) => {
     button.disabled = false;
   }));
 });
+
+/** Often enough for somebody who looks from the box to this page. */
+const LOOK = 3000;
+
+/** Shows a code for a box, until it is over or a box has come with it. */
+async function giveCode() {
+  const { code, expires } = await hub.boxCode();
+  const before = (await hub.rooms()).length;
+  element('enrol').textContent = `roomseal enrol --hub ${location.origin}`;
+  element('code-ends').textContent = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' }).format(expires * 1000);
+  element('box-code').textContent = code;
+  element('given').hidden = false;
+  const isShown = () => element('box-code').textContent === code;
+  while (isShown() && Date.now() < expires * 1000) {
+    await new Promise((done) => setTimeout(done, LOOK));
+    const now = await hub.rooms();
+    if (now.length > before && isShown()) {
+      rooms.show(now);
+      break;
+    }
+  }
+  if (isShown()) takeCode();
+}
+
+function takeCode() {
+  element('given').hidden = true;
+  element('box-code').textContent = '';
+}
+
+element('give-code').addEventListener('click', () => act(giveCode));
 
 element('sign-out').addEventListener('click', () => act(async () => {
   await hub.signOut();
