@@ -26,6 +26,9 @@ use str0m::{Candidate, Event, Input as Engine, Output, Rtc, RtcConfig};
 static CERTIFICATE: LazyLock<DtlsCert> =
     LazyLock::new(|| certificate().expect("the system gives random bytes"));
 
+/// Who says nothing for long is taken for gone.
+const PING: Duration = Duration::from_secs(5);
+
 /// A room takes so many.
 const MOST: usize = 4;
 
@@ -40,6 +43,7 @@ pub(crate) struct World {
     /// What was done for nobody of them: connections that speak raw.
     raw: BTreeMap<ConnectionId, MemberId>,
     closed: Vec<ConnectionId>,
+    ping: Duration,
     /// How long packets wait before the hub gets to them.
     pub(crate) waiting: Duration,
 }
@@ -151,6 +155,7 @@ impl World {
             clients: Vec::new(),
             raw: BTreeMap::new(),
             closed: Vec::new(),
+            ping: PING,
             waiting: Duration::ZERO,
         }
     }
@@ -321,6 +326,13 @@ impl World {
             self.forwarder.tick(now);
             let actions = self.room.handle(Input::Tick, self.now);
             self.carry_out(actions);
+            if self.now >= self.ping {
+                self.ping = self.now + PING;
+                let clients: Vec<_> = self.clients.iter().map(|it| it.connection).collect();
+                for client in clients {
+                    self.say(client, Ask::Ping(1));
+                }
+            }
         }
         self.now = until;
         self.exchange();
@@ -332,7 +344,13 @@ impl World {
             .iter()
             .flat_map(|it| [it.publisher.due, it.subscriber.due]);
         let room = self.room.deadline().map(|due| self.start + due);
-        let hub = self.forwarder.deadline().into_iter().chain(room);
+        let ping = [self.start + self.ping];
+        let hub = self
+            .forwarder
+            .deadline()
+            .into_iter()
+            .chain(room)
+            .chain(ping);
         links.chain(hub).min().unwrap_or(self.start)
     }
 
