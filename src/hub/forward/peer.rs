@@ -82,6 +82,10 @@ impl Peer {
         let Ok(receive) = Receive::new(way.protocol, way.address, here, packet) else {
             return false;
         };
+        // An engine that is over takes no packet: its DTLS may be in no state to.
+        if !self.rtc.is_alive() {
+            return false;
+        }
         let input = Input::Receive(now, receive);
         if self.rtc.accepts(&input) {
             self.note(way, packet);
@@ -90,6 +94,7 @@ impl Peer {
         }
         if let Err(error) = self.rtc.handle_input(input) {
             tracing::debug!(%error, "a packet of a client makes no sense");
+            self.end(now);
         }
         true
     }
@@ -129,18 +134,22 @@ impl Peer {
                 }
                 Err(error) => {
                     tracing::debug!(%error, "a peer connection failed");
-                    self.rtc.disconnect();
-                    self.lost.get_or_insert(now);
-                    self.due = now + LOST;
+                    self.end(now);
                     break;
                 }
             }
         }
         // What is over says "now" for ever.
         if !self.rtc.is_alive() {
-            self.lost.get_or_insert(now);
-            self.due = now + LOST;
+            self.end(now);
         }
+    }
+
+    /// Nothing goes on with it; its member learns that when it has been without connection for too long.
+    fn end(&mut self, now: Instant) {
+        self.rtc.disconnect();
+        self.lost.get_or_insert(now);
+        self.due = now + LOST;
     }
 
     fn watch(&mut self, event: &Event, now: Instant) {

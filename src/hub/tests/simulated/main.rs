@@ -43,3 +43,20 @@ fn a_client_connects_although_its_packets_wait_for_a_busy_hub() {
         assert!(world.client(ann).is_connected, "after {waiting} ms");
     }
 }
+
+#[test]
+fn a_broken_dtls_handshake_is_the_trouble_of_who_sends_it() {
+    // The header of a record and of a message, byte by byte, and what is in it, here and there.
+    for at in (0..40).chain((40..300).step_by(13)) {
+        for change in [0x01, 0xff] {
+            let mut world = World::new();
+            let ann = world.join("ann");
+            world.pass(Duration::from_millis(500));
+            world.spoiled = Some((at, change));
+            world.join("eve");
+            world.pass(Duration::from_millis(500));
+            assert!(world.client(ann).is_connected);
+            assert!(!world.is_put_out(ann), "byte {at} by {change:#x}");
+        }
+    }
+}
