@@ -24,7 +24,7 @@ test-full: ## as test, and all that takes longer; names the commit it ran on
 mutants: ## take one guard after the other out of a copy, and see the tests notice
 	@.ci/mutants
 
-bench: ## set up, and measure sealing, opening and what they cost the box
+bench: ## set up, and measure sealing, what it costs the box, and the hub beside livekit-server
 	@.ci/setup
 	@.ci/bench
 
