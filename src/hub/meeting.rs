@@ -173,7 +173,15 @@ impl Meeting {
             connections: HashMap::new(),
             next_connection: 1,
         };
-        tokio::spawn(meeting.run(waiting, arriving));
+        let (embedded, name) = (Arc::clone(embedded), name.to_owned());
+        tokio::spawn(async move {
+            if let Err(error) = tokio::spawn(meeting.run(waiting, arriving)).await {
+                // Everybody's connection has ended with it. Who comes back finds a new room, not this one's doors.
+                tracing::error!(room = name, %error, "a room broke down, and is closed: a flaw of the hub, please report it");
+                embedded.switch.close(number, &name, || true);
+                embedded.secrets.forget(&name);
+            }
+        });
         Doors {
             knocks,
             packets,
