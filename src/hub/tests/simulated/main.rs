@@ -60,3 +60,28 @@ fn a_broken_dtls_handshake_is_the_trouble_of_who_sends_it() {
         }
     }
 }
+
+#[test]
+fn forged_packets_of_dtls_do_not_end_a_connection_that_is_up() {
+    let mut world = World::new();
+    let [ann, bob] = ["ann", "bob"].map(|name| world.join(name));
+    world.pass(Duration::from_secs(2));
+    // Each content type of TLS and one that is none, in the epoch of the handshake and in that of the keys.
+    for kind in [20, 21, 22, 23, 24, 25, 63] {
+        for epoch in [0, 1] {
+            for content in [&[][..], &[2, 40], &[1, 0], &[1, 0, 0, 0], &[0; 64]] {
+                let length = u8::try_from(content.len()).expect("it is short");
+                let head = [kind, 0xfe, 0xfd, 0, epoch, 0, 0, 0, 0, 0, 9, 0, length];
+                world.forge(ann, &[&head, content].concat());
+                world.forge(ann, &[kind]);
+            }
+        }
+    }
+    let before = world.client(bob).received;
+    for number in 1..=20 {
+        world.picture(ann, number, number as u32 * 6000, true, &PICTURE);
+        world.pass(Duration::from_millis(66));
+    }
+    assert_eq!(world.client(bob).received - before, 20);
+    assert!(!world.is_put_out(ann));
+}

@@ -20,7 +20,7 @@ use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 use str0m::config::DtlsCert;
 use str0m::media::{Direction, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{RtpPacket, RtpWrite};
+use str0m::rtp::RtpWrite;
 use str0m::{Candidate, Event, Input as Engine, Output, Rtc, RtcConfig};
 
 static CERTIFICATE: LazyLock<DtlsCert> =
@@ -280,6 +280,21 @@ impl World {
         }
     }
 
+    /// A packet arrives that claims to come from a client, over its publisher connection.
+    pub(crate) fn forge(&mut self, index: usize, bytes: &[u8]) {
+        let client = &self.clients[index];
+        let way = Way {
+            protocol: Protocol::Udp,
+            address: client.publisher.here,
+        };
+        if let Some(member) = client.member {
+            let now = self.time();
+            self.forwarder
+                .receive((member, Target::Publisher), way, bytes, now);
+            self.carry_out(Vec::new());
+        }
+    }
+
     /// A client sends a packet of its pictures, with this number, time and content.
     pub(crate) fn picture(
         &mut self,
@@ -366,26 +381,19 @@ impl World {
                 let Some(member) = client.member else {
                     continue;
                 };
-                let up = &mut client.is_connected;
-                let packets = client.publisher.drain(now, |event| {
-                    *up |= matches!(event, Event::Connected);
-                });
-                let here = client.publisher.here;
-                sent.extend(
-                    packets
-                        .into_iter()
-                        .map(|it| ((member, Target::Publisher), here, it)),
-                );
-                let received = &mut client.received;
-                let packets = client.subscriber.drain(now, |event| {
-                    *received += usize::from(matches!(event, Event::RtpPacket(RtpPacket { .. })));
-                });
-                let here = client.subscriber.here;
-                sent.extend(
-                    packets
-                        .into_iter()
-                        .map(|it| ((member, Target::Subscriber), here, it)),
-                );
+                let (up, received) = (&mut client.is_connected, &mut client.received);
+                for (target, link) in [
+                    (Target::Publisher, &mut client.publisher),
+                    (Target::Subscriber, &mut client.subscriber),
+                ] {
+                    let packets = link.drain(now, |event| match (target, event) {
+                        (Target::Publisher, Event::Connected) => *up = true,
+                        (Target::Subscriber, Event::RtpPacket(_)) => *received += 1,
+                        _ => {}
+                    });
+                    let from = |packet| ((member, target), link.here, packet);
+                    sent.extend(packets.into_iter().map(from));
+                }
             }
             let is_quiet = sent.is_empty();
             let newest = self.clients.last().and_then(|it| it.member);
