@@ -82,7 +82,7 @@ impl Api {
 
     pub(super) async fn start_feature(&self, visitor: Visitor) -> Answer {
         let room = room_of(&visitor)?;
-        self.administrator(&visitor, &room)?;
+        self.administrator(&visitor, &room).await?;
         let asked = visitor.part(5);
         let found = NAMES.into_iter().find(|(name, _, _)| *name == asked);
         let (name, feature, offered) = found.ok_or(Refusal::NoSuch("feature"))?;
@@ -157,7 +157,7 @@ impl From<Start> for Problem {
 impl Api {
     pub(super) async fn stop_feature(&self, visitor: Visitor) -> Answer {
         let room = room_of(&visitor)?;
-        self.administrator(&visitor, &room)?;
+        self.administrator(&visitor, &room).await?;
         let asked = visitor.part(5);
         let found = NAMES.into_iter().find(|(name, _, _)| *name == asked);
         let (name, _, _) = found.ok_or(Refusal::NoSuch("feature"))?;

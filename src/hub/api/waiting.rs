@@ -20,7 +20,7 @@ struct Decision {
 impl Api {
     pub(super) async fn waiting(&self, visitor: Visitor) -> Answer {
         let room = room_of(&visitor)?;
-        self.administrator(&visitor, &room)?;
+        self.administrator(&visitor, &room).await?;
         let lobby = &visitor.building.lobby;
         let waiting = lobby.waiting(room.as_str(), Instant::now());
         Ok(respond(StatusCode::OK, &json!({ "waiting": waiting })))
@@ -28,7 +28,7 @@ impl Api {
 
     pub(super) async fn decide(&self, visitor: Visitor) -> Answer {
         let room = room_of(&visitor)?;
-        self.administrator(&visitor, &room)?;
+        self.administrator(&visitor, &room).await?;
         let id = visitor.part(5).to_owned();
         let building = visitor.building;
         let Decision { admit } = body::read(visitor.request).await?;

@@ -5,7 +5,7 @@ use roomseal_policy::{Host, HostEntry, KeySeed, MeetingKey};
 use zeroize::Zeroizing;
 
 use super::accounts::joined;
-use super::hosts::{bearer, host, meeting_key};
+use super::hosts::{bearer, host, meeting_key, token_of};
 use super::*;
 
 /// A meeting with a waiting room: its room, and its host's token.
@@ -103,6 +103,42 @@ async fn people_wait_until_a_host_lets_them_in_and_then_come_back_as_they_like()
         waiting(&office, &room, &host).await.body["waiting"],
         json!([])
     );
+}
+
+/// Asks who waits, in a browser where somebody may be signed in.
+async fn sees(browser: &mut Browser, room: &str, token: &Answer) -> Answer {
+    let headers = bearer(&token_of(token));
+    let path = format!("/api/meetings/{room}/waiting");
+    browser.send("GET", &path, &headers, "").await
+}
+
+#[tokio::test]
+async fn who_organised_a_meeting_administers_it_by_any_token_of_the_room_while_signed_in() {
+    let office = Office::open().await;
+    let mut admin = office.admin().await;
+    let (_, mut bob) = joined(&mut admin, &office, "bob").await;
+    let (room, _) = start(&mut admin).await;
+    let petra = join(&mut bob, &room, json!({ "name": "Bob" })).await;
+    let own = join(&mut admin, &room, json!({ "name": "Ada" })).await;
+    let id = &petra.body["id"];
+    assert_eq!(
+        decide(&office, &room, &token_of(&own), id, true)
+            .await
+            .status,
+        204
+    );
+    let ticket = json!({ "name": "Bob", "ticket": petra.body["ticket"] });
+    let plain = join(&mut bob, &room, ticket).await;
+    // A token without the right: it is the session that counts, and only that of who organised it.
+    assert_eq!(sees(&mut admin, &room, &plain).await.status, 200);
+    problem(&sees(&mut bob, &room, &plain).await, 403, "not-host");
+    problem(
+        &sees(&mut office.browser(), &room, &plain).await,
+        403,
+        "not-host",
+    );
+    let (other, _) = start(&mut admin).await;
+    problem(&sees(&mut admin, &other, &plain).await, 401, "token");
 }
 
 #[tokio::test]
