@@ -47,8 +47,8 @@ impl<'a> Device<'a> {
         self.signing.public().to_string()
     }
 
-    /// The meetings that it is booked for, as the hub tells them.
-    pub fn meetings(&self) -> Vec<Value> {
+    /// The box itself, as the hub knows it by the answer to its challenge.
+    pub fn asker(&self) -> Asker<'a> {
         let stranger = Asker::stranger(self.server);
         let asked = stranger.post("/api/devices/challenge", &json!({ "device": self.id }));
         let challenge = asked.body["challenge"].as_str().expect("it is given one");
@@ -56,8 +56,12 @@ impl<'a> Device<'a> {
         let answer = json!({ "device": self.id, "answer": self.signing.answer(challenge, &hub) });
         let given = stranger.post("/api/devices/token", &answer);
         let token = given.body["token"].as_str();
-        let token = token.expect("it answered the challenge");
-        let told = Asker::bearing(self.server, token).get("/api/devices/self/meetings");
+        Asker::bearing(self.server, token.expect("it answered the challenge"))
+    }
+
+    /// The meetings that it is booked for, as the hub tells them.
+    pub fn meetings(&self) -> Vec<Value> {
+        let told = self.asker().get("/api/devices/self/meetings");
         assert_eq!(told.status, 200, "{told:?}");
         let meetings = told.body["meetings"].as_array();
         meetings.expect("it is a list").clone()

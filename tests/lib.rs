@@ -20,7 +20,6 @@ pub mod crossing;
 pub mod device;
 pub mod doorway;
 pub mod footage;
-pub mod front;
 pub mod keeper;
 pub mod leak;
 pub mod livekit;

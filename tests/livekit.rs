@@ -21,6 +21,9 @@ const API_KEY: &str = "roomsealtests";
 /// Made up, and good for nothing but a server that lives as long as one test.
 const API_SECRET: &str = "not-a-secret-only-for-tests-0123456789abcdef";
 
+/// The agent that writes captions where a hub has a LiveKit server behind it; none ever comes.
+const AGENT: &str = "scribe";
+
 /// The variable that names the service which meetings of this run are held on: `livekit-server` (also when it is not
 /// set), or `hub`. What a test of the hub itself starts is always the hub.
 pub const ON: &str = "ROOMSEAL_TESTS_ON";
@@ -39,8 +42,19 @@ pub struct Server {
     udp_port: u16,
     config: PathBuf,
     namespace: Option<Namespace>,
+    /// The server that holds the meetings, where that is not the hub itself.
+    behind: Option<Box<Self>>,
     process: Option<Running>,
     folder: TempDir,
+}
+
+/// Where a hub holds its meetings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// In its own process.
+    Embedded,
+    /// At a real `livekit-server` behind it.
+    LiveKit,
 }
 
 /// Which service it is.
@@ -66,11 +80,21 @@ impl Server {
         Self::hub_at(Ipv4Addr::LOCALHOST, None).started()
     }
 
+    /// The same, whose meetings are held there.
+    pub fn hub_on(engine: Engine) -> Self {
+        Self::hub_at(Ipv4Addr::LOCALHOST, None).on(engine).started()
+    }
+
     /// The same with accounts and meetings that are still there after a restart.
     pub fn hub_with_people() -> Self {
+        Self::hub_with_people_on(Engine::Embedded)
+    }
+
+    /// The same, whose meetings are held there.
+    pub fn hub_with_people_on(engine: Engine) -> Self {
         let mut hub = Self::hub_at(Ipv4Addr::LOCALHOST, None);
         hub.keeps = true;
-        hub.started()
+        hub.on(engine).started()
     }
 
     /// The same over TLS, with a certificate that the hub makes for itself.
@@ -98,9 +122,16 @@ impl Server {
             udp_port,
             config: appliance::secret(folder.path(), "api-secret", API_SECRET),
             namespace,
+            behind: None,
             process: None,
             folder,
         }
+    }
+
+    fn on(mut self, engine: Engine) -> Self {
+        let behind = (engine == Engine::LiveKit).then(|| Self::start(self.address, None, ""));
+        self.behind = behind.map(Box::new);
+        self
     }
 
     fn started(mut self) -> Self {
@@ -166,6 +197,7 @@ impl Server {
             udp_port,
             config,
             namespace,
+            behind: None,
             process: None,
             folder,
         };
@@ -203,15 +235,17 @@ impl Server {
             None => Command::new(program),
         };
         let at = |port| format!("{}:{port}", self.address);
-        command.args([
-            "hub",
-            "--listen",
-            &at(self.port),
-            "--media",
-            &at(self.udp_port),
-            "--media-tcp",
-            &at(self.tcp_port),
-        ]);
+        command.args(["hub", "--listen", &at(self.port)]);
+        match &self.behind {
+            Some(behind) => {
+                command.args(["--engine", "livekit", "--livekit-url", &behind.url()]);
+                command.args(["--livekit-agent", &format!("captions={AGENT}")]);
+            }
+            None => {
+                command.args(["--media", &at(self.udp_port)]);
+                command.args(["--media-tcp", &at(self.tcp_port)]);
+            }
+        }
         if self.namespace.is_some() {
             command.arg("--insecure-lan");
         }
@@ -297,6 +331,9 @@ impl Server {
 
     /// Where clients connect to.
     pub fn url(&self) -> String {
+        if let Some(behind) = &self.behind {
+            return behind.url();
+        }
         let scheme = if self.tls { "wss" } else { "ws" };
         format!("{scheme}://{}:{}", self.address, self.port)
     }
@@ -310,11 +347,16 @@ impl Server {
         hash.chars().take(32 * 3 - 1).collect()
     }
 
-    /// Where the hub has the page of `link`: the same room and the same secrets.
-    pub fn page_of(&self, link: &str) -> String {
+    /// Where the hub has its pages.
+    pub fn site(&self) -> String {
         assert_eq!(self.kind, Kind::Hub, "only the hub has pages");
         let scheme = if self.tls { "https" } else { "http" };
-        places::page_at(&format!("{scheme}://{}:{}", self.address, self.port), link)
+        format!("{scheme}://{}:{}", self.address, self.port)
+    }
+
+    /// Where the hub has the page of `link`: the same room and the same secrets.
+    pub fn page_of(&self, link: &str) -> String {
+        places::page_at(&self.site(), link)
     }
 
     /// Where it is reached.

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use roomseal_appliance::status::Status;
 use roomseal_tests::appliance::Appliance;
 use roomseal_tests::browser::{Browser, Window};
-use roomseal_tests::front::Front;
-use roomseal_tests::livekit::Server;
+use roomseal_tests::livekit::{Engine, Server};
 use roomseal_tests::toggle::Button;
 
 use crate::roomseal::{ask, new_meeting, start, wait_for_shield};
@@ -76,6 +75,18 @@ fn reaches(browser: &mut Browser, what: &str, goal: u64, value: impl Fn(&mut Bro
 
 pub(crate) fn shows(browser: &mut Browser, state: &str) {
     browser.see(&format!("body[data-state=\"{state}\"] #state"), "", SOON);
+}
+
+/// Holds the page's button, as a finger does, until the countdown after which encryption is off.
+pub(crate) fn holds(browser: &mut Browser) {
+    let touch = |browser: &mut Browser, event: &str| {
+        browser.run(&format!(
+            "document.getElementById('e2ee').dispatchEvent(new PointerEvent('{event}'))"
+        ));
+    };
+    touch(browser, "pointerdown");
+    browser.see("#e2ee", "Keep encryption on", SOON);
+    touch(browser, "pointerup");
 }
 
 /// What the service calls the only other participant.
@@ -152,8 +163,7 @@ pub(crate) const OWN_MICROPHONE: &str = "#own [data-source=\"microphone\"]";
 #[test]
 fn a_person_with_a_browser_joins_by_link_and_a_press_at_the_box_turns_both_shields_green() {
     let _turn = one_at_a_time();
-    let server = Server::hub();
-    meets_a_box(&server, |link| server.page_of(link));
+    meets_a_box(Engine::Embedded);
 }
 
 #[test]
@@ -170,12 +180,11 @@ fn the_page_is_small_enough_for_a_slow_network() {
 #[test]
 fn in_a_meeting_of_a_livekit_server_with_the_hub_in_front_of_it_too() {
     let _turn = one_at_a_time();
-    let server = Server::on_loopback();
-    let front = Front::of(&server);
-    meets_a_box(&server, |link| front.page_of(link));
+    meets_a_box(Engine::LiveKit);
 }
 
-fn meets_a_box(server: &Server, page_of: impl Fn(&str) -> String) {
+fn meets_a_box(engine: Engine) {
+    let server = Server::hub_on(engine);
     let folder = tempfile::tempdir().unwrap();
     let clip = talking_clip(folder.path());
     let links = folder.path().join("meeting");
@@ -184,11 +193,11 @@ fn meets_a_box(server: &Server, page_of: impl Fn(&str) -> String) {
     let host = start("run", "box", &host_link)
         .playing(&clip)
         .with(["--panel-dir", panel.to_str().unwrap()])
-        .join(server, "door");
+        .join(&server, "door");
 
     let link = std::fs::read_to_string(guest_link).unwrap();
     let mut browser = Browser::start();
-    browser.open(&page_of(&link), Window::Desktop, "light");
+    browser.open(&server.page_of(&link), Window::Desktop, "light");
     browser.see("#room", "door", SOON);
     // Nothing of the secret stays in the address or in the history.
     let address = browser.run("location.href + JSON.stringify(history.state)");
@@ -286,7 +295,7 @@ fn meets_a_box(server: &Server, page_of: impl Fn(&str) -> String) {
     browser.picture("join-sealed-desktop");
 
     // Loaded anew the page knows nothing, and a member tells it: its own lines too, and those from before the press.
-    browser.open(&page_of(&link), Window::Desktop, "light");
+    browser.open(&server.page_of(&link), Window::Desktop, "light");
     browser.see("#room", "door", SOON);
     browser.tab_to("name");
     browser.write("Petra");
@@ -363,14 +372,7 @@ fn a_host_by_the_page_turns_encryption_on_and_off_mutes_removes_and_ends_the_mee
 
     // Held by a finger for two seconds, then counted down for three.
     let held = Instant::now();
-    let touch = |browser: &mut Browser, event: &str| {
-        browser.run(&format!(
-            "document.getElementById('e2ee').dispatchEvent(new PointerEvent('{event}'))"
-        ));
-    };
-    touch(&mut browser, "pointerdown");
-    browser.see("#e2ee", "Keep encryption on", SOON);
-    touch(&mut browser, "pointerup");
+    holds(&mut browser);
     wait_for_shield(&guest, held, "open");
     assert!(
         held.elapsed() >= Duration::from_secs(5),

@@ -30,6 +30,7 @@ mod keyless;
 mod lies;
 mod loss;
 mod page;
+mod page_features;
 mod page_host;
 mod page_keys;
 mod page_meetings;

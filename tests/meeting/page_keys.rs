@@ -2,7 +2,7 @@
 //! Meetings at the join page whose key is in no link: the hub makes it, or people type it.
 
 use roomseal_tests::browser::{Browser, Window};
-use roomseal_tests::livekit::Server;
+use roomseal_tests::livekit::{Engine, Server};
 use roomseal_tests::people::Asker;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -48,7 +48,7 @@ fn address_for(server: &Server, room: &str, name: &str) -> String {
         &json!({ "room_id": room, "user_info": user }),
     );
     let token = given["token"].as_str().unwrap();
-    let hub = server.url().replacen("ws://", "http://", 1);
+    let hub = server.site();
     format!("{hub}/?access_token={token}")
 }
 
@@ -87,8 +87,17 @@ fn they_meet(browser: &mut Browser, state: &str) {
 
 #[test]
 fn people_sent_by_an_integration_meet_under_the_key_that_the_hub_makes() {
+    meet_under_the_key_of_the_hub(Engine::Embedded);
+}
+
+#[test]
+fn people_sent_by_an_integration_meet_under_the_key_that_the_hub_makes_at_a_livekit_server_too() {
+    meet_under_the_key_of_the_hub(Engine::LiveKit);
+}
+
+fn meet_under_the_key_of_the_hub(engine: Engine) {
     let _turn = one_at_a_time();
-    let server = Server::hub();
+    let server = Server::hub_on(engine);
     make(&server, "simple", json!({ "is_enabled": true }));
     let mut browser = Browser::start();
     browser.open(
@@ -119,8 +128,19 @@ fn people_sent_by_an_integration_meet_under_the_key_that_the_hub_makes() {
 #[test]
 #[cfg(feature = "full")]
 fn people_sent_by_an_integration_type_the_key_that_they_were_told() {
+    meet_under_a_key_that_they_type(Engine::Embedded);
+}
+
+#[test]
+#[cfg(feature = "full")]
+fn people_sent_by_an_integration_type_the_key_that_they_were_told_at_a_livekit_server_too() {
+    meet_under_a_key_that_they_type(Engine::LiveKit);
+}
+
+#[cfg(feature = "full")]
+fn meet_under_a_key_that_they_type(engine: Engine) {
     let _turn = one_at_a_time();
-    let server = Server::hub();
+    let server = Server::hub_on(engine);
     let own = json!({ "is_enabled": true, "enabled_self_insert_encryption_key": true });
     make(&server, "own", own);
     let mut browser = Browser::start();
@@ -150,11 +170,23 @@ fn people_sent_by_an_integration_type_the_key_that_they_were_told() {
 #[test]
 #[cfg(feature = "full")]
 fn a_meeting_whose_link_leaves_the_key_to_the_service_is_sealed_by_service_at_best() {
+    meet_by_links_without_secret(Engine::Embedded);
+}
+
+#[test]
+#[cfg(feature = "full")]
+fn a_meeting_whose_link_leaves_the_key_to_the_service_is_sealed_by_service_at_best_at_a_livekit_server_too()
+ {
+    meet_by_links_without_secret(Engine::LiveKit);
+}
+
+#[cfg(feature = "full")]
+fn meet_by_links_without_secret(engine: Engine) {
     use roomseal_policy::{
         Certificate, E2ee, HostGrant, HostKey, KeySeed, Link, MeetingKey, RoomName, SecretSource,
     };
     let _turn = one_at_a_time();
-    let server = Server::hub();
+    let server = Server::hub_on(engine);
     let meeting = MeetingKey::from_seed(&KeySeed::new([1; 32].into()).unwrap());
     let token = server.token_with(
         "owner",

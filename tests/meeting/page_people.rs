@@ -10,7 +10,7 @@ use roomseal_policy::{
 use roomseal_tests::appliance::Appliance;
 use roomseal_tests::bare::Bare;
 use roomseal_tests::browser::{Browser, Window};
-use roomseal_tests::livekit::Server;
+use roomseal_tests::livekit::{Engine, Server};
 use roomseal_tests::people::{Asker, PASSWORD};
 use roomseal_tests::toggle::Button;
 use serde_json::json;
@@ -20,7 +20,7 @@ use crate::roomseal::{new_meeting, start, wait_for_shield};
 use crate::{SOON, one_at_a_time, talking_clip};
 
 /// Comes in by the door of a page that is open.
-fn join_as(browser: &mut Browser, name: &str) {
+pub(crate) fn join_as(browser: &mut Browser, name: &str) {
     browser.see("#door", "Join", SOON);
     browser.tab_to("name");
     browser.write(name);
@@ -47,7 +47,7 @@ fn sign_in(browser: &mut Browser, name: &str) {
 }
 
 /// Chooses no camera at the door: two pictures at a time are enough for this machine.
-fn without_camera(browser: &mut Browser) {
+pub(crate) fn without_camera(browser: &mut Browser) {
     browser.see("#cameras:not(:empty)", "", SOON);
     browser.run(
         "(() => {
@@ -69,10 +69,19 @@ fn page_called(host: &Appliance, name: &str, how: &str) -> String {
 
 #[test]
 fn a_guest_who_has_to_sign_in_when_encryption_goes_on_comes_back_without_losing_the_place() {
+    comes_back_by_signing_in(Engine::Embedded);
+}
+
+#[test]
+fn a_guest_comes_back_without_losing_the_place_at_a_livekit_server_too() {
+    comes_back_by_signing_in(Engine::LiveKit);
+}
+
+fn comes_back_by_signing_in(engine: Engine) {
     let _turn = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let clip = talking_clip(folder.path());
-    let server = Server::hub_with_people();
+    let server = Server::hub_with_people_on(engine);
     let admin = Asker::admin(&server, "ada");
     let code = admin.invitation("petra", false);
     admin.invite("olga", false);
@@ -169,12 +178,12 @@ fn a_guest_who_has_to_sign_in_when_encryption_goes_on_comes_back_without_losing_
     browser.close();
 }
 
-/// The links of host and guests to a meeting in this room, whose hosts this key makes.
-fn links(meeting: &MeetingKey, room: &str) -> (String, String) {
+/// The links of host and guests to a meeting in this room, whose hosts this key makes; encryption is on in it, or off.
+pub(crate) fn links(meeting: &MeetingKey, room: &str, e2ee: E2ee) -> (String, String) {
     let origin = "https://meet.example.org".parse().unwrap();
     let room: RoomName = room.parse().unwrap();
     let secret = SecretSource::Link(LinkSecret::new([7; 32].into()));
-    let guest = Link::guest(origin, room.clone(), secret, meeting.hash(), E2ee::On);
+    let guest = Link::guest(origin, room.clone(), secret, meeting.hash(), e2ee);
     let seed = || KeySeed::new([2; 32].into()).unwrap();
     let key = HostKey::from_seed(&seed());
     let certificate = Certificate::issue(meeting, &room, key.public(), &"Hanna".parse().unwrap());
@@ -183,24 +192,41 @@ fn links(meeting: &MeetingKey, room: &str) -> (String, String) {
     (host.expose().to_string(), guest.expose().to_string())
 }
 
-/// A meeting of `ada`'s in which guests wait, encryption on or off: its room, and the links of hosts and guests.
-fn with_a_waiting_room(server: &Server) -> (String, String, String) {
+/// A meeting in which guests wait, of `ada`'s or, without a licence for encryption, of `dora`'s: its room, and the links
+/// of hosts and guests.
+fn with_a_waiting_room(server: &Server, licensed: bool) -> (String, String, String) {
     let admin = Asker::admin(server, "ada");
     let allow = json!({ "guests_under_e2ee": "allow" }).to_string();
     assert_eq!(admin.send("PATCH", "/api/settings", "", &allow).status, 200);
+    let dora = admin.invite("dora", false);
     let key = MeetingKey::from_seed(&KeySeed::new([1; 32].into()).unwrap());
-    let asked = json!({ "waiting_room": true, "meeting_key": key.hash().to_string() });
-    let started = admin.post("/api/meetings", &asked);
+    let (organiser, e2ee) = match licensed {
+        true => (admin, E2ee::On),
+        false => (dora, E2ee::Off),
+    };
+    let asked =
+        json!({ "e2ee": licensed, "waiting_room": true, "meeting_key": key.hash().to_string() });
+    let started = organiser.post("/api/meetings", &asked);
     let room = started.body["room"].as_str().unwrap().to_owned();
-    let (host_link, guest_link) = links(&key, &room);
+    let (host_link, guest_link) = links(&key, &room, e2ee);
     (room, host_link, guest_link)
 }
 
 #[test]
 fn a_host_lets_people_in_from_the_waiting_room_and_waits_for_nobody() {
+    lets_in_by_the_key(Engine::Embedded);
+}
+
+#[test]
+#[cfg(feature = "full")]
+fn a_host_lets_people_in_from_the_waiting_room_at_a_livekit_server_too() {
+    lets_in_by_the_key(Engine::LiveKit);
+}
+
+fn lets_in_by_the_key(engine: Engine) {
     let _turn = one_at_a_time();
-    let server = Server::hub_with_people();
-    let (_, host_link, guest_link) = with_a_waiting_room(&server);
+    let server = Server::hub_with_people_on(engine);
+    let (_, host_link, guest_link) = with_a_waiting_room(&server, true);
     let mut browser = Browser::start();
     browser.open(&server.page_of(&host_link), Window::Desktop, "light");
     without_camera(&mut browser);
@@ -241,12 +267,30 @@ fn a_host_lets_people_in_from_the_waiting_room_and_waits_for_nobody() {
 #[test]
 #[cfg(feature = "full")]
 fn an_organiser_who_signs_in_lets_people_in_or_not() {
+    lets_in_by_the_account(Engine::Embedded, true);
+}
+
+#[test]
+#[cfg(feature = "full")]
+fn an_organiser_who_signs_in_lets_people_in_or_not_at_a_livekit_server_too() {
+    lets_in_by_the_account(Engine::LiveKit, true);
+}
+
+// There the server writes the tokens anew, and leaves out what is for the hub alone.
+#[test]
+#[cfg(feature = "full")]
+fn an_organiser_without_licence_lets_people_in_or_not_at_a_livekit_server_too() {
+    lets_in_by_the_account(Engine::LiveKit, false);
+}
+
+#[cfg(feature = "full")]
+fn lets_in_by_the_account(engine: Engine, licensed: bool) {
     let _turn = one_at_a_time();
-    let server = Server::hub_with_people();
-    let (room, _, guest_link) = with_a_waiting_room(&server);
+    let server = Server::hub_with_people_on(engine);
+    let (room, _, guest_link) = with_a_waiting_room(&server, licensed);
     let mut browser = Browser::start();
     browser.open(&server.page_of(&guest_link), Window::Phone, "dark");
-    sign_in(&mut browser, "ada");
+    sign_in(&mut browser, if licensed { "ada" } else { "dora" });
     browser.picture_of_window("join-signed-in-phone");
     without_camera(&mut browser);
     browser.tab_to("join");
@@ -270,23 +314,56 @@ fn an_organiser_who_signs_in_lets_people_in_or_not() {
 #[test]
 #[cfg(feature = "full")]
 fn people_come_before_the_host_and_only_hosts_have_the_button() {
+    only_hosts_press(Engine::Embedded);
+}
+
+#[test]
+#[cfg(feature = "full")]
+fn people_come_before_the_host_and_only_hosts_have_the_button_at_a_livekit_server_too() {
+    only_hosts_press(Engine::LiveKit);
+}
+
+/// With encryption it takes a licence to start or to schedule a meeting: the own one, and for a box that of who enrolled it.
+#[cfg(feature = "full")]
+fn licences_decide(server: &Server, admin: &Asker<'_>) {
+    use std::time::{SystemTime, UNIX_EPOCH};
+
+    use roomseal_tests::device::Device;
+
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let starts = now.as_secs() + 3600;
+    let accounts = [("bob", false), ("carl", true)];
+    for (number, (name, licensed)) in (1_u8..).zip(accounts) {
+        let account = admin.invite(name, licensed);
+        let device = Device::enrolled(server, &account, &format!("Room of {name}"), 6 + number);
+        for (asker, who) in [(&account, "account"), (&device.asker(), "box")] {
+            for e2ee in [true, false] {
+                let status = if licensed || !e2ee { 201 } else { 403 };
+                let started = asker.post("/api/meetings", &json!({ "e2ee": e2ee }));
+                assert_eq!(started.status, status, "{name}'s {who}: {started:?}");
+                let key = MeetingKey::from_seed(&KeySeed::new([1; 32].into()).unwrap());
+                let asked = json!({
+                    "room": format!("{name}-{who}-{e2ee}"), "title": "Plans", "e2ee": e2ee,
+                    "starts": starts, "ends": starts + 3600, "meeting_key": key.hash().to_string(),
+                });
+                let scheduled = asker.post("/api/schedule", &asked);
+                assert_eq!(scheduled.status, status, "{name}'s {who}: {scheduled:?}");
+            }
+        }
+    }
+    for path in ["/api/meetings", "/api/schedule"] {
+        let nobody = Asker::stranger(server).post(path, &json!({}));
+        assert_eq!(nobody.status, 401, "{nobody:?}");
+    }
+}
+
+#[cfg(feature = "full")]
+fn only_hosts_press(engine: Engine) {
     let _turn = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::hub_with_people();
-    // Who starts what: with encryption it takes a licence.
+    let server = Server::hub_with_people_on(engine);
     let admin = Asker::admin(&server, "ada");
-    for (name, licensed, e2ee, status) in [
-        ("bob", false, true, 403),
-        ("carl", true, true, 201),
-        ("dora", false, false, 201),
-    ] {
-        let started = admin
-            .invite(name, licensed)
-            .post("/api/meetings", &json!({ "e2ee": e2ee }));
-        assert_eq!(started.status, status, "{name}: {started:?}");
-    }
-    let nobody = Asker::stranger(&server).post("/api/meetings", &json!({}));
-    assert_eq!(nobody.status, 401, "{nobody:?}");
+    licences_decide(&server, &admin);
 
     let links = roomseal_tests::toggle::Links::make(
         &folder.path().join("meeting"),
@@ -296,6 +373,23 @@ fn people_come_before_the_host_and_only_hosts_have_the_button() {
     );
     let read = |file: &std::path::Path| std::fs::read_to_string(file).unwrap();
     let mut browser = Browser::start();
+    // The page for planning offers no encryption to who may not have it.
+    browser.open(&format!("{}/plan", server.site()), Window::Phone, "light");
+    browser.see("#sign-in", "Sign in to plan", SOON);
+    fill(&mut browser, "account", "bob");
+    fill(&mut browser, "password", PASSWORD);
+    browser.key("Enter");
+    browser.see("#no-licence", "", SOON);
+    assert!(browser.shows("#sealed:disabled:not(:checked)"));
+    fill(&mut browser, "title", "In the open");
+    browser.key("Enter");
+    browser.see("#made", "In the open", SOON);
+    assert!(
+        !browser
+            .run("document.getElementById('plans').textContent")
+            .to_string()
+            .contains("encrypted")
+    );
     browser.open(&server.page_of(&read(&links.guest)), Window::Phone, "light");
     without_camera(&mut browser);
     join_as(&mut browser, "Petra");

@@ -8,7 +8,7 @@ use roomseal_policy::{Link, SecretSource};
 use roomseal_tests::appliance::{Appliance, secret};
 use roomseal_tests::browser::{Browser, Window};
 use roomseal_tests::leak::Scanner;
-use roomseal_tests::livekit::Server;
+use roomseal_tests::livekit::{Engine, Server};
 use roomseal_tests::people::{Asker, PASSWORD};
 use serde_json::json;
 
@@ -54,15 +54,24 @@ const KEEP_FILES: &str = "(() => {
 
 #[test]
 fn a_meeting_planned_in_a_browser_is_sealed_from_the_start_and_the_hub_never_has_its_secret() {
+    is_planned_and_met_in(Engine::Embedded);
+}
+
+#[test]
+fn a_meeting_planned_in_a_browser_is_sealed_from_the_start_at_a_livekit_server_too() {
+    is_planned_and_met_in(Engine::LiveKit);
+}
+
+fn is_planned_and_met_in(engine: Engine) {
     let _turn = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let clip = talking_clip(folder.path());
-    let server = Server::hub_with_people();
+    let server = Server::hub_with_people_on(engine);
     let admin = Asker::admin(&server, "ada");
     let guests = json!({ "guests_under_e2ee": "allow" }).to_string();
     let set = admin.send("PATCH", "/api/settings", "", &guests);
     assert_eq!(set.status, 200, "{set:?}");
-    let place = server.url().replacen("ws://", "http://", 1);
+    let place = server.site();
     let mut browser = Browser::start();
     browser.open(&format!("{place}/plan"), Window::Phone, "light");
     browser.see("#sign-in", "Sign in to plan", SOON);

@@ -38,7 +38,7 @@ fn lie(browser: &mut Browser, id: &str, what: &str, value: &str) {
 
 /// A browser on the page for planning, where the admin has signed in.
 fn at_the_desk(server: &Server) -> Browser {
-    let place = server.url().replacen("ws://", "http://", 1);
+    let place = server.site();
     let mut browser = Browser::start();
     browser.open(&format!("{place}/plan"), Window::Phone, "light");
     fill(&mut browser, "account", "ada");
@@ -200,7 +200,7 @@ fn a_box_that_is_enrolled_and_booked_on_the_page_enters_as_host_and_meets_who_ha
         .with(MEDIA)
         .environment("STATE_DIRECTORY", state.to_str().unwrap())
         .wait_outside(&server);
-    let hub = server.url().replacen("ws://", "http://", 1);
+    let hub = server.site();
     let now = Instant::now();
     let mut browser = at_the_desk(&server);
     assert!(
