@@ -347,6 +347,11 @@ impl Server {
         hash.chars().take(32 * 3 - 1).collect()
     }
 
+    /// The file with the certificate that the hub made for itself, where it did.
+    pub(crate) fn authority(&self) -> Option<PathBuf> {
+        self.tls.then(|| self.people().join("hub.pem"))
+    }
+
     /// Where the hub has its pages.
     pub fn site(&self) -> String {
         assert_eq!(self.kind, Kind::Hub, "only the hub has pages");

@@ -3,6 +3,8 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -100,7 +102,14 @@ impl<'a> Asker<'a> {
     /// Sends anything, with more lines of HTTP.
     pub fn send(&self, method: &str, path: &str, more: &str, body: &str) -> Answer {
         let headers = format!("{}{more}", self.headers);
-        exchange(self.server.address(), method, path, &headers, body).expect("the hub answers")
+        let answer = match self.server.authority() {
+            Some(file) => {
+                let url = format!("{}{path}", self.server.site());
+                exchange_over_tls(&file, method, &url, &headers, body)
+            }
+            None => exchange(self.server.address(), method, path, &headers, body),
+        };
+        answer.expect("the hub answers")
     }
 }
 
@@ -136,6 +145,41 @@ pub(crate) fn exchange(
     )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
+    read(&answer)
+}
+
+/// The same of a hub whose certificate is believed by the one in the file `authority`.
+fn exchange_over_tls(
+    authority: &Path,
+    method: &str,
+    url: &str,
+    headers: &str,
+    body: &str,
+) -> io::Result<Answer> {
+    let mut curl = Command::new("/usr/bin/curl");
+    curl.args(["-sSi", "--max-time", &PATIENCE.as_secs().to_string()])
+        .arg("--cacert")
+        .arg(authority)
+        .args([
+            "-H",
+            "Roomseal-Request: 1",
+            "-H",
+            "Content-Type: application/json",
+        ])
+        .args(["-X", method, "--data-binary", body]);
+    for header in headers.lines() {
+        curl.args(["-H", header]);
+    }
+    let ran = curl.arg(url).output()?;
+    if !ran.status.success() {
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        return Err(io::Error::other(said));
+    }
+    read(&String::from_utf8_lossy(&ran.stdout))
+}
+
+/// What HTTP answered.
+fn read(answer: &str) -> io::Result<Answer> {
     let broken = || io::Error::from(io::ErrorKind::UnexpectedEof);
     let (headers, body) = answer.split_once("\r\n\r\n").ok_or_else(broken)?;
     let status = headers.get(9..12).and_then(|status| status.parse().ok());

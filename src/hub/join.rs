@@ -292,13 +292,13 @@ fn place(headers: &HeaderMap, api: &Api) -> Result<String, Problem> {
     let Some(origin) = headers.get(header::ORIGIN) else {
         // No browser. Without TLS it may come by a proxy, and whatever that spoke with it.
         let site = api.site(host);
-        let is_secure = api.is_tls || site.is_some_and(|site| site.starts_with("https:"));
+        let is_secure = api.is_tls() || site.is_some_and(|site| site.starts_with("https:"));
         let scheme = if is_secure { "wss" } else { "ws" };
         return Ok(format!("{scheme}://{host}"));
     };
     let origin = origin.to_str().unwrap_or_default();
     let scheme = match origin.split_once("://") {
-        Some(("http", from)) if from == host && !api.is_tls => "ws",
+        Some(("http", from)) if from == host && !api.is_tls() => "ws",
         Some(("https", from)) if from == host => "wss",
         _ => {
             let what = "only the page of this hub joins its meetings";

@@ -125,7 +125,7 @@ impl Hub {
                     people: config.people,
                     keys,
                     origin: config.origin,
-                    is_tls: config.tls.is_some(),
+                    tls: config.tls,
                     names: config.names,
                     proxies: config.proxies,
                 },

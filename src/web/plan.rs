@@ -7,7 +7,7 @@ use roomseal_e2ee::{Fresh, Secret};
 use roomseal_policy::{
     Certificate, Chain, Check, Decision, E2ee, HostGrant, HostKey, HostName, HostNameError,
     KeyModel, KeySeed, Link, LinkSecret, MeetingKey, Origin, OriginError, PolicyNonce, Refusal,
-    RoomCode, SecretSource,
+    RoomCode, SecretSource, ServiceCertificateHash,
 };
 use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
@@ -27,6 +27,8 @@ pub struct Wish {
     pub sealed: bool,
     /// The room boxes that are to come.
     pub rooms: Vec<Guest>,
+    /// The TLS certificate to expect there, where the service made it itself.
+    pub certificate: Option<ServiceCertificateHash>,
 }
 
 /// A planned meeting.
@@ -89,6 +91,10 @@ pub fn plan(wish: &Wish, seed: [u8; 32], unix: u64) -> Result<Planned, NotPlanne
     };
     let source = SecretSource::Link(LinkSecret::new(secret.clone()));
     let guest = Link::guest(origin, room.clone(), source, meeting.hash(), announced);
+    let guest = match wish.certificate {
+        Some(hash) => guest.with_service_certificate(hash),
+        None => guest,
+    };
     let host_seed = key_seed(&mut fresh)?;
     let public = *HostKey::from_seed(&host_seed).public();
     let certificate = Certificate::issue(&meeting, &room, &public, &name);

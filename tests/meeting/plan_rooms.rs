@@ -192,17 +192,34 @@ fn a_room_is_booked_when_its_words_were_compared_and_only_its_box_opens_the_link
 fn a_box_that_is_enrolled_and_booked_on_the_page_enters_as_host_and_meets_who_has_the_link_for_guests()
  {
     let _turn = one_at_a_time();
+    is_enrolled_booked_and_met(&Server::hub_with_people());
+}
+
+#[test]
+fn all_of_it_goes_by_the_hash_of_a_certificate_that_the_hub_made_for_itself() {
+    let _turn = one_at_a_time();
+    let server = Server::hub_with_tls();
+    let links = is_enrolled_booked_and_met(&server);
+    let hash = server.certificate().replace(':', "");
+    for link in &links {
+        let named = Link::parse(link).unwrap().service_certificate();
+        let named = named.expect("the link names a certificate");
+        assert_eq!(hex::encode_upper(named.as_bytes()), hash);
+    }
+}
+
+/// A box is enrolled and booked as the page says, and joins; gives the links of host and guests.
+fn is_enrolled_booked_and_met(server: &Server) -> [String; 2] {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::hub_with_people();
-    let admin = office(&server);
+    let admin = office(server);
     let state = folder.path().join("state");
     let device = Start::new("run", "box")
         .with(MEDIA)
         .environment("STATE_DIRECTORY", state.to_str().unwrap())
-        .wait_outside(&server);
+        .wait_outside(server);
     let hub = server.site();
     let now = Instant::now();
-    let mut browser = at_the_desk(&server);
+    let mut browser = at_the_desk(server);
     assert!(
         !browser.shows("#rooms-part:not([hidden])"),
         "there is no room yet"
@@ -214,8 +231,10 @@ fn a_box_that_is_enrolled_and_booked_on_the_page_enters_as_host_and_meets_who_ha
         &mut browser,
         "document.getElementById('box-code').textContent",
     );
-    let enrolled = enrol(&hub, &state, &code, &[]);
-    assert!(enrolled.status.success(), "{enrolled:?}");
+    let line = text(&mut browser, "document.getElementById('enrol').textContent");
+    let shown: Vec<_> = line.split(' ').skip(4).collect();
+    let enrolled = enrol(&hub, &state, &code, &shown);
+    assert!(enrolled.status.success(), "{line}: {enrolled:?}");
     let words = device.wait_since(now, "place at the hub", SOON, |status| {
         Some(status.enrolled.as_ref()?.words.clone())
     });
@@ -252,7 +271,17 @@ fn a_box_that_is_enrolled_and_booked_on_the_page_enters_as_host_and_meets_who_ha
     let (done, said) = ask(&device, &["join", "--next"]);
     assert!(done, "{said}");
     entered(&device, now, room);
-    meets(&mut browser, &server, &guest, &device);
+    meets(&mut browser, server, &guest, &device);
     assert!(device.status().encryption.unwrap().host, "it came as host");
+    // What is handed on is the link for guests, whole.
+    for handed in ["invitation", "guest-link"] {
+        browser.turn_to(0);
+        let handed = text(
+            &mut browser,
+            &format!("document.getElementById('{handed}').textContent"),
+        );
+        assert!(handed.contains(&guest), "{handed}");
+    }
     browser.close();
+    [host, guest]
 }

@@ -118,7 +118,7 @@ impl Api {
     /// # Errors
     /// What to do, when it came in clear.
     pub(crate) fn admit(&self, headers: &HeaderMap, peer: IpAddr) -> Result<IpAddr, &'static str> {
-        if self.is_tls || self.is_believed(peer) {
+        if self.is_tls() || self.is_believed(peer) {
             Ok(self.address(headers, peer))
         } else {
             Err(
@@ -143,15 +143,25 @@ impl Api {
         peer.is_loopback() || self.proxies.contains(&peer)
     }
 
+    /// Whether the hub itself speaks TLS, and nothing else.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Whether a browser that asks for `host` comes through the proxy in front of the hub.
+    pub(super) fn is_origin(&self, host: &str) -> bool {
+        let own = self.origin.as_ref();
+        own.is_some_and(|own| own.host.eq_ignore_ascii_case(host))
+    }
+
     /// Whether browsers reach it over TLS.
     pub(crate) fn is_secure(&self) -> bool {
-        self.is_tls || self.origin.as_ref().is_some_and(|origin| origin.is_secure)
+        self.is_tls() || self.origin.as_ref().is_some_and(|origin| origin.is_secure)
     }
 
     /// Where a browser that asks for `host` finds the hub, if it is called so.
     pub(crate) fn site(&self, host: &str) -> Option<String> {
-        let own = self.origin.as_ref();
-        if let Some(own) = own.filter(|own| own.host.eq_ignore_ascii_case(host)) {
+        if let Some(own) = self.origin.as_ref().filter(|_| self.is_origin(host)) {
             return Some(own.text.clone());
         }
         let name = without_port(host);
@@ -162,7 +172,7 @@ impl Api {
                 .iter()
                 .any(|name| name.eq_ignore_ascii_case(host))
         };
-        if self.is_tls && (is_here(name) || is_address(name) || is_named(name)) {
+        if self.is_tls() && (is_here(name) || is_address(name) || is_named(name)) {
             return Some(format!("https://{host}"));
         }
         is_here(name).then(|| format!("http://{host}"))

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod body;
+mod certificate;
 mod deeds;
 mod description;
 mod devices;
@@ -42,6 +43,7 @@ pub(crate) use problem::Problem;
 use crate::meeting::Building;
 use crate::people::account::Account;
 use crate::people::{People, Refusal, SessionToken};
+use crate::tls::Identity;
 use crate::token::ApiKeys;
 
 /// Below this everything here lies.
@@ -54,8 +56,8 @@ pub(crate) struct Api {
     pub(crate) keys: Arc<ApiKeys>,
     /// Where browsers find the hub, if that was said.
     pub(crate) origin: Option<Origin>,
-    /// Whether the hub itself speaks TLS, and nothing else.
-    pub(crate) is_tls: bool,
+    /// What the hub shows where it speaks TLS itself, and nothing else.
+    pub(crate) tls: Option<Arc<Identity>>,
     /// What the machine is called beside its addresses; asked for over TLS.
     pub(crate) names: Vec<String>,
     /// Who says truly for whom it asks.
@@ -104,11 +106,12 @@ enum Act {
     ThisDevice,
     Rooms,
     Invited,
+    Certificate,
     Description,
 }
 
 /// Method, path, what it does. In a path, `{…}` stands for one part.
-const ROUTES: [(Method, &str, Act); 40] = [
+const ROUTES: [(Method, &str, Act); 41] = [
     (Method::POST, "/api/set-up", Act::SetUp),
     (Method::POST, "/api/sign-in", Act::SignIn),
     (Method::POST, "/api/sign-out", Act::SignOut),
@@ -164,6 +167,7 @@ const ROUTES: [(Method, &str, Act); 40] = [
     (Method::GET, "/api/devices/self/meetings", Act::Invited),
     (Method::DELETE, "/api/devices/{id}", Act::Revoke),
     (Method::GET, "/api/rooms", Act::Rooms),
+    (Method::GET, "/api/certificate", Act::Certificate),
     (Method::GET, "/api/openapi.json", Act::Description),
 ];
 
@@ -270,6 +274,7 @@ impl Api {
             Act::ThisDevice => self.this_device(visitor).await,
             Act::Rooms => self.rooms(visitor).await,
             Act::Invited => self.invited(visitor).await,
+            Act::Certificate => self.certificate(&visitor),
             Act::Description => self.description(),
         }
     }

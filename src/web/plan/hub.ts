@@ -74,6 +74,11 @@ export async function boxCode(): Promise<{ code: string; expires: number }> {
   return (await ask('POST', 'devices/code', {})).json();
 }
 
+/** By what boxes check the hub, in hexadecimal digits, where it made its certificate itself. */
+export async function certificate(): Promise<string | null> {
+  return (await (await ask('GET', 'certificate')).json()).sha256;
+}
+
 /** Schedules one. */
 export async function schedule(plan: object): Promise<Plan> {
   return (await ask('POST', 'schedule', plan)).json();

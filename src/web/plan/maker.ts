@@ -17,6 +17,8 @@ export interface Wish {
   sealed: boolean;
   /** The room boxes that are to come, with the keys that were compared. */
   rooms: { device: string; key: string }[];
+  /** SHA-256 of the certificate to expect at the hub, in hexadecimal digits; `null`: one that is believed. */
+  certificate: string | null;
 }
 
 /** A meeting. Both links and the code are secret. */
@@ -52,9 +54,16 @@ async function ask<T extends object>(asked: unknown, random: number, work: (core
   return made;
 }
 
+/** As links write what is hexadecimal elsewhere. */
+function base64url(hex: string): string {
+  const bytes = (hex.match(/../g) ?? []).map((digits) => parseInt(digits, 16));
+  return btoa(String.fromCharCode(...bytes)).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+}
+
 /** Makes a meeting, or says why that cannot be. */
 export async function make(wish: Wish): Promise<Planned> {
-  const made = await ask<{ planned: Planned }>(wish, SEED, (core) => core.plan(Math.floor(Date.now() / 1000)));
+  const asked = { ...wish, certificate: wish.certificate === null ? null : base64url(wish.certificate) };
+  const made = await ask<{ planned: Planned }>(asked, SEED, (core) => core.plan(Math.floor(Date.now() / 1000)));
   return made.planned;
 }
 

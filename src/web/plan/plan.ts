@@ -148,7 +148,13 @@ async function plan() {
   if (!Number.isFinite(starts)) throw new Error('choose when the meeting begins');
   const chosen = rooms.chosen();
   forget();
-  const made = await make({ origin: location.origin, host: value('host').trim(), sealed: checked('sealed'), rooms: chosen });
+  const made = await make({
+    origin: location.origin,
+    host: value('host').trim(),
+    sealed: checked('sealed'),
+    rooms: chosen,
+    certificate: await hub.certificate(),
+  });
   const kept = await hub.schedule({
     room: made.room,
     title: value('title'),
@@ -220,9 +226,11 @@ const LOOK = 3000;
 
 /** Shows a code for a box, until it is over or a box has come with it. */
 async function giveCode() {
+  const certificate = await hub.certificate();
   const { code, expires } = await hub.boxCode();
   const before = (await hub.rooms()).length;
-  element('enrol').textContent = `roomseal enrol --hub ${location.origin}`;
+  element('enrol').textContent = `roomseal enrol --hub ${location.origin}`
+    + (certificate === null ? '' : ` --certificate-sha256 ${certificate}`);
   element('code-ends').textContent = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' }).format(expires * 1000);
   element('box-code').textContent = code;
   element('given').hidden = false;

@@ -2,7 +2,9 @@
 //! Meetings that are made in the organiser's browser.
 
 use roomseal_e2ee::envelope::{DeviceKey, open};
-use roomseal_policy::{Chain, E2ee, HostCheck, HostKey, KeySeed, Link, SecretSource, key_words};
+use roomseal_policy::{
+    Chain, E2ee, HostCheck, HostKey, KeySeed, Link, SecretSource, ServiceCertificateHash, key_words,
+};
 use roomseal_web::{Guest, Wish, plan, words};
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -13,6 +15,7 @@ fn wish(sealed: bool) -> Wish {
         host: "Hanna".into(),
         sealed,
         rooms: Vec::new(),
+        certificate: None,
     }
 }
 
@@ -62,6 +65,28 @@ fn a_planned_meeting_has_two_links_that_fit_and_a_policy_that_the_service_can_ch
     assert!(
         code.path.starts_with("M4 4h1v1h-1z"),
         "a finder in the corner, after the margin"
+    );
+}
+
+#[test]
+fn the_links_name_the_certificate_that_the_service_made_and_no_other() {
+    let mut asked = wish(true);
+    let plain = plan(&asked, [7; 32], 0).unwrap();
+    let (key, device) = device(1);
+    asked.rooms = vec![device];
+    let hash = ServiceCertificateHash::new([9; 32]);
+    asked.certificate = Some(hash);
+    let planned = plan(&asked, [7; 32], 0).unwrap();
+    let opened = open(&key, &planned.room, &planned.rooms[0].sealed).unwrap();
+    for link in [&planned.host, &planned.guest, &opened] {
+        assert_eq!(Link::parse(link).unwrap().service_certificate(), Some(hash));
+    }
+    // Nothing else is another for it, and it still fits into a code.
+    assert_eq!(planned.policy, plain.policy);
+    assert!(planned.code.unwrap().size > plain.code.unwrap().size);
+    assert_eq!(
+        Link::parse(&plain.guest).unwrap().service_certificate(),
+        None
     );
 }
 

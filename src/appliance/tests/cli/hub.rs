@@ -305,6 +305,12 @@ fn a_self_made_certificate_is_kept_its_hash_is_shown_and_sessions_are_for_tls_al
     );
     let refused = ask(join, &clear, r#"{"name":"Petra"}"#);
     assert!(refused.starts_with("HTTP/1.1 403"), "{refused}");
+    let told = curl(&place, "data/hub.pem", &url("/api/certificate"), &[]).unwrap();
+    let plain = hash.replace(':', "").to_ascii_lowercase();
+    assert!(
+        told.ends_with(&format!("{{\"sha256\":\"{plain}\"}}")),
+        "{told}"
+    );
     // A name that somebody points here is none of this hub's.
     let there = curl(
         &place,
@@ -315,8 +321,26 @@ fn a_self_made_certificate_is_kept_its_hash_is_shown_and_sessions_are_for_tls_al
     assert!(there.unwrap().starts_with("HTTP/1.1 421"));
     drop(hub);
 
-    let (_, log, _hub) = speaking(&place, "127.0.0.1:0", &["--tls"]);
+    let proxied = ["--tls", "--origin", "https://meet.example.org"];
+    let (address, log, _hub) = speaking(&place, "127.0.0.1:0", &proxied);
     assert!(said(&log, "its SHA-256 is ").contains(hash));
+    // Who comes through a proxy is shown the certificate of that.
+    for (name, is_told) in [(address.as_str(), true), ("meet.example.org", false)] {
+        let url = format!("https://{address}/api/certificate");
+        let told = curl(
+            &place,
+            "data/hub.pem",
+            &url,
+            &["-H", &format!("Host: {name}")],
+        )
+        .unwrap();
+        assert_eq!(told.contains(&plain), is_told, "{name}: {told}");
+        assert_eq!(
+            told.ends_with("{\"sha256\":null}"),
+            !is_told,
+            "{name}: {told}"
+        );
+    }
 }
 
 #[test]
@@ -366,6 +390,11 @@ fn a_renewed_certificate_is_shown_without_a_restart_and_a_broken_one_is_not() {
         "{first}"
     );
     assert!(curl(&place, "second.pem", &url, &[]).is_err());
+    let told = curl(&place, "first.pem", &format!("{url}api/certificate"), &[]).unwrap();
+    assert!(
+        told.ends_with("{\"sha256\":null}"),
+        "it will be renewed: {told}"
+    );
 
     put("second.pem", "shown.pem");
     hub.signal(Signal::HUP);
