@@ -71,13 +71,29 @@ fn h264(payload: &[u8]) -> Option<bool> {
 }
 
 /// When a sender was asked, and whether it has to be asked again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Asking {
+    pace: Duration,
     asked: Option<Duration>,
     wanted: bool,
 }
 
+impl Default for Asking {
+    fn default() -> Self {
+        Self::every(PACE)
+    }
+}
+
 impl Asking {
+    /// No more often than this.
+    pub(super) fn every(pace: Duration) -> Self {
+        Self {
+            pace,
+            asked: None,
+            wanted: false,
+        }
+    }
+
     /// Somebody needs a key frame. Whether to ask the sender now; otherwise at [`Self::due`].
     pub(super) fn want(&mut self, now: Duration) -> bool {
         self.wanted = true;
@@ -86,7 +102,7 @@ impl Asking {
 
     /// Whether a request that waited is to be sent now.
     pub(super) fn take(&mut self, now: Duration) -> bool {
-        let free = self.asked.is_none_or(|asked| now >= asked + PACE);
+        let free = self.asked.is_none_or(|asked| now >= asked + self.pace);
         if self.wanted && free {
             self.wanted = false;
             self.asked = Some(now);
@@ -95,10 +111,15 @@ impl Asking {
         false
     }
 
+    /// A key frame has come, whoever asked for it.
+    pub(super) fn forget(&mut self) {
+        self.wanted = false;
+    }
+
     /// When a request that waits may be sent.
     pub(super) fn due(&self) -> Option<Duration> {
         let asked = self.asked.filter(|_| self.wanted)?;
-        Some(asked + PACE)
+        Some(asked + self.pace)
     }
 }
 

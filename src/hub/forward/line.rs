@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use super::left::Left;
+
 /// Beyond this distance behind the newest packet a late one has no place any more.
 const LATE: u64 = 1024;
 
@@ -14,6 +16,8 @@ const LATE: u64 = 1024;
 pub(super) struct Numbers {
     clock: u32,
     next: Option<Next>,
+    /// What was left out of what is being forwarded.
+    left: Left,
     /// The first number: below 2^16, as the receiver counts from there.
     first: u16,
 }
@@ -42,6 +46,7 @@ impl Numbers {
         Self {
             clock,
             next: None,
+            left: Left::default(),
             first: first & 0x7fff,
         }
     }
@@ -82,7 +87,7 @@ impl Numbers {
                 }
             }
             Some(mut next) => {
-                let number = u64::try_from(i128::from(sequence) + next.sequence).ok()?;
+                let number = self.number(&next, sequence)?;
                 if sequence < next.from || number + LATE < next.highest {
                     return None;
                 }
@@ -96,7 +101,24 @@ impl Numbers {
             }
         };
         self.next = Some(next);
+        self.left = Left::default();
         Some((next.highest, timestamp.wrapping_add(next.timestamp)))
+    }
+
+    /// The packet is left out: those behind it close up, unless one of them has gone already.
+    pub(super) fn leave_out(&mut self, layer: u8, sequence: u64) {
+        let Some(next) = self.next.filter(|next| next.layer == layer) else {
+            return;
+        };
+        let number = self.number(&next, sequence);
+        if sequence > next.from && number.is_some_and(|number| number > next.highest) {
+            self.left.add(sequence);
+        }
+    }
+
+    fn number(&self, next: &Next, sequence: u64) -> Option<u64> {
+        let left = i128::from(self.left.before(sequence)?);
+        u64::try_from(i128::from(sequence) + next.sequence - left).ok()
     }
 
     /// The next packet follows the last one, whatever lies between.
@@ -152,6 +174,30 @@ mod tests {
             numbers.of(2, 5000, 9_000_000, ms(10_000)),
             Some((1, 960 + 480_000))
         );
+    }
+
+    #[test]
+    fn what_is_left_out_leaves_no_gap_and_what_is_lost_does() {
+        let mut numbers = Numbers::new(90_000, 0);
+        let mut of = |sequence, leave: bool| {
+            if leave {
+                numbers.leave_out(2, sequence);
+                return None;
+            }
+            Some(numbers.of(2, sequence, 0, ms(0))?.0)
+        };
+        assert_eq!(of(100, false), Some(0));
+        assert_eq!(of(101, true), None);
+        assert_eq!(of(103, false), Some(2));
+        assert_eq!(of(102, false), Some(1));
+        assert_eq!(of(105, true), None);
+        assert_eq!(of(104, true), None);
+        assert_eq!(of(106, false), Some(3));
+        // Too late to close up: the one behind it has gone.
+        assert_eq!(of(110, false), Some(7));
+        assert_eq!(of(109, true), None);
+        assert_eq!(of(111, false), Some(8));
+        assert_eq!(of(108, false), Some(5));
     }
 
     #[test]

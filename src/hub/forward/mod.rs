@@ -10,15 +10,23 @@
 //! which a lite agent would take them for dead after a while. What we check is only ever an address from which a packet
 //! with the right password came.
 
+mod adapt;
 mod address;
 mod keyframe;
+mod left;
 mod line;
+mod link;
+mod onward;
+mod paced;
 mod passing;
 mod peer;
 mod picture;
+mod rate;
 mod sdp;
+mod share;
 mod source;
 mod subscriber;
+mod temporal;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
@@ -30,6 +38,7 @@ use str0m::media::Mid;
 use str0m::net::Transmit;
 use str0m::{Event, RtcConfig};
 
+use self::adapt::INTERVAL;
 use self::address::candidates;
 pub use self::address::{Addresses, Way};
 use self::peer::Peer;
@@ -234,6 +243,11 @@ impl Forwarder {
                     self.pump((id, target), now);
                 }
             }
+            let since = self.since(now);
+            let media = self.members.get_mut(&id);
+            if media.is_some_and(|media| media.subscriber.send_paced(since)) {
+                self.pump((id, Target::Subscriber), now);
+            }
             let Some(media) = self.members.get_mut(&id) else {
                 continue;
             };
@@ -264,7 +278,9 @@ impl Forwarder {
     pub fn deadline(&self) -> Option<Instant> {
         let members = self.members.values().flat_map(|media| {
             let peers = [media.publisher.deadline(), media.subscriber.peer.deadline()];
-            peers.into_iter().chain(media.subscriber.deadline())
+            let paced = media.subscriber.paced_due().map(|due| self.start + due);
+            let subscriber = media.subscriber.deadline().into_iter().chain(paced);
+            peers.into_iter().chain(subscriber)
         });
         let layers = self.sources.values().flat_map(|source| &source.layers);
         let asking = layers.filter_map(|layer| Some(self.start + layer.asking.due()?));
@@ -287,10 +303,12 @@ impl Forwarder {
     }
 
     fn open(&mut self, id: MemberId, now: Instant) {
-        let peer = || Peer::new(&self.config, self.addresses, now);
+        // What is heard of packets on their way to a member decides what it is sent.
+        let receiving = self.config.clone().set_stats_interval(Some(INTERVAL));
+        let peer = |config| Peer::new(config, self.addresses, now);
         let media = Media {
-            publisher: peer(),
-            subscriber: Subscriber::new(peer()),
+            publisher: peer(&self.config),
+            subscriber: Subscriber::new(peer(&receiving)),
         };
         self.members.insert(id, media);
         for target in [Target::Publisher, Target::Subscriber] {
@@ -410,6 +428,18 @@ impl Forwarder {
             }
             Event::KeyframeRequest(request) if target == Target::Subscriber => {
                 self.wanted(id, request.mid, now)
+            }
+            Event::PeerStats(stats) if target == Target::Subscriber => {
+                let since = self.since(now);
+                let Some(media) = self.members.get_mut(&id) else {
+                    return Vec::new();
+                };
+                if media.subscriber.adapt(&stats, &self.sources, since) {
+                    let room = media.subscriber.link.room();
+                    let shares = media.subscriber.shares();
+                    tracing::debug!(member = ?id, ?room, ?shares, "what the link of a participant carries");
+                }
+                Vec::new()
             }
             Event::ChannelData(data) if target == Target::Publisher => {
                 let Some(media) = self.members.get(&id) else {

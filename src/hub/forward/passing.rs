@@ -7,9 +7,10 @@ use std::time::Instant;
 use str0m::media::{KeyframeRequestKind, Mid, Rid};
 use str0m::rtp::RtpPacket;
 
+use super::onward::{Arrived, Fate};
 use super::source::{layer_of, mime};
-use super::subscriber::{Arrived, Fate};
-use super::{Forwarder, PeerId, keyframe};
+use super::temporal::Frame;
+use super::{Forwarder, PeerId};
 use crate::room::{MemberId, Report, Target};
 
 impl Forwarder {
@@ -74,13 +75,15 @@ impl Forwarder {
         let place = &mut source.layers[usize::from(layer)];
         place.rid = rid;
         place.seen = Some(since);
+        let frame = Frame::of(codec.codec, &packet.payload, packet.header.timestamp);
+        place.rate.count(packet.payload.len(), &frame, since);
         let layers = source.arriving(since);
         let arrived = Arrived {
             packet,
             codec,
             layer,
             layers,
-            key: keyframe::begins_in(codec.codec, &packet.payload),
+            frame,
             payload: Arc::clone(&packet.payload),
             now: since,
         };
@@ -92,6 +95,10 @@ impl Forwarder {
             };
             match media.subscriber.forward(sid, &arrived) {
                 Fate::Sent => touched.push((*sink, Target::Subscriber)),
+                Fate::SentLacking => {
+                    touched.push((*sink, Target::Subscriber));
+                    ask = true;
+                }
                 Fate::NeedsKeyFrame => ask = true,
                 Fate::Unsupported => {
                     let unsupported = Report::Unsupported { sid: sid.clone() };
@@ -112,17 +119,16 @@ impl Forwarder {
     /// A member needs a key frame of what it receives in a section.
     pub(super) fn wanted(&mut self, by: MemberId, mid: Mid, now: Instant) -> Vec<PeerId> {
         let since = self.since(now);
-        let track = self
-            .members
-            .get(&by)
-            .and_then(|media| media.subscriber.track_in(mid));
-        let Some((sid, layer)) = track else {
+        let media = self.members.get_mut(&by);
+        let line = media.and_then(|media| media.subscriber.line_in(mid));
+        let Some((line, source)) = line.and_then(|line| {
+            let source = self.sources.get_mut(&line.subscription.sid)?;
+            Some((line, source))
+        }) else {
             return Vec::new();
         };
-        let Some(source) = self.sources.get_mut(sid) else {
-            return Vec::new();
-        };
-        let Some(layer) = source.layers.get_mut(usize::from(layer.unwrap_or(2))) else {
+        let layer = line.needs_key_frame(source.arriving(since), since);
+        let Some(layer) = layer.and_then(|layer| source.layers.get_mut(usize::from(layer))) else {
             return Vec::new();
         };
         let (member, mid, rid) = (source.member, source.mid, layer.rid);

@@ -8,6 +8,8 @@ use str0m::format::Codec;
 use str0m::media::{Mid, Rid};
 
 use super::keyframe::Asking;
+use super::rate::Rate;
+use super::share::Offered;
 use crate::room::MemberId;
 
 /// A layer of which nothing came for so long has ended.
@@ -29,6 +31,7 @@ pub(super) struct Layer {
     pub(super) rid: Option<Rid>,
     pub(super) seen: Option<Duration>,
     pub(super) asking: Asking,
+    pub(super) rate: Rate,
 }
 
 impl Source {
@@ -51,6 +54,21 @@ impl Source {
             seen.is_some_and(|seen| now.saturating_sub(seen) < LAYER_ENDS)
         });
         arriving.fold(0, |bits, (place, _)| bits | 1 << place)
+    }
+
+    /// The layers that arrive at present, the smallest first.
+    pub(super) fn offered(&self, now: Duration) -> Vec<Offered> {
+        let arriving = self.arriving(now);
+        let layers = (0..).zip(&self.layers);
+        let arriving = layers.filter(|(place, _)| arriving & (1 << place) != 0);
+        arriving
+            .map(|(place, layer)| layer.rate.offered(place))
+            .collect()
+    }
+
+    /// Bits per second of all layers.
+    pub(super) fn rate(&self) -> u64 {
+        self.layers.iter().map(|layer| layer.rate.total()).sum()
     }
 }
 

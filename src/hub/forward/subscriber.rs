@@ -2,19 +2,18 @@
 //! What one member receives: its subscriber connection, for which this side makes the offers.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, Reliability};
-use str0m::format::{Codec, CodecSpec};
-use str0m::media::{Direction, MediaKind, Mid, Pt};
-use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite};
+use str0m::media::{Direction, MediaKind, Mid};
 
-use super::line::Numbers;
+use super::adapt::Shown;
+use super::link::Link;
+use super::onward::{Arrived, Fate, Line};
 use super::peer::Peer;
-use super::picture::Pictures;
 use super::sdp::{self, MOST_SECTIONS};
+use super::share::Share;
 use crate::room::{Broken, Subscription, View};
 
 /// How long a client may think about an offer.
@@ -29,7 +28,18 @@ const MOST_USED: usize = MOST_SECTIONS * 3 / 4;
 pub(super) struct Subscriber {
     pub(super) peer: Peer,
     /// What it receives, by sid of the track.
-    lines: BTreeMap<String, Line>,
+    pub(super) lines: BTreeMap<String, Line>,
+    pub(super) link: Link,
+    /// What shares of the link were given to.
+    pub(super) shown: Vec<Shown>,
+    /// What they were before the last try to give more.
+    pub(super) before: HashMap<String, Share>,
+    /// Whether no video went for them.
+    pub(super) gently: bool,
+    /// Whether packets may wait for their turn.
+    pub(super) paces: bool,
+    /// How many bytes the engine had sent, and when.
+    pub(super) sent: Option<(Duration, u64)>,
     /// Sections whose track is over, to be told with the next offer.
     over: Vec<Mid>,
     pending: Option<Pending>,
@@ -50,22 +60,6 @@ struct Pending {
     since: Instant,
 }
 
-/// A track on its way to the member.
-struct Line {
-    subscription: Subscription,
-    mid: Option<Mid>,
-    /// The member answered, and takes it.
-    open: bool,
-    numbers: Numbers,
-    pictures: Pictures,
-    /// The layer that is forwarded; `None` until a key frame has come.
-    layer: Option<u8>,
-    /// The layer that it wants at most; `None` while it does not show the track.
-    most: Option<u8>,
-    /// What a payload type of the publisher is here, if the member takes it.
-    types: HashMap<Pt, Option<Pt>>,
-}
-
 /// An offer to send.
 pub(super) struct Offer {
     pub(super) sdp: String,
@@ -73,37 +67,17 @@ pub(super) struct Offer {
     pub(super) tracks: HashMap<String, String>,
 }
 
-/// A packet of a publisher, for everybody who receives it.
-pub(super) struct Arrived<'a> {
-    pub(super) packet: &'a RtpPacket,
-    pub(super) codec: CodecSpec,
-    pub(super) layer: u8,
-    /// The layers that arrive at present, as bits.
-    pub(super) layers: u8,
-    /// Whether a key frame begins with it, where that can be seen.
-    pub(super) key: Option<bool>,
-    pub(super) payload: Arc<[u8]>,
-    pub(super) now: Duration,
-}
-
-/// What became of a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// The member does not get it.
-    Dropped,
-    /// The member gets nothing until a key frame comes.
-    NeedsKeyFrame,
-    /// On its way.
-    Sent,
-    /// The member does not take this codec, which is told once.
-    Unsupported,
-}
-
 impl Subscriber {
     pub(super) fn new(peer: Peer) -> Self {
         Self {
             peer,
             lines: BTreeMap::new(),
+            link: Link::default(),
+            shown: Vec::new(),
+            before: HashMap::new(),
+            gently: false,
+            paces: false,
+            sent: None,
             over: Vec::new(),
             pending: None,
             stale: true,
@@ -117,17 +91,7 @@ impl Subscriber {
     }
 
     pub(super) fn subscribe(&mut self, subscription: Subscription, dice: u16) {
-        let clock = if subscription.video { 90_000 } else { 48_000 };
-        let line = Line {
-            numbers: Numbers::new(clock, dice),
-            pictures: Pictures::default(),
-            mid: None,
-            open: false,
-            layer: None,
-            most: Some(2),
-            types: HashMap::new(),
-            subscription,
-        };
+        let line = Line::new(subscription, dice);
         self.lines.insert(line.subscription.sid.clone(), line);
         self.stale = true;
     }
@@ -146,14 +110,7 @@ impl Subscriber {
         let Some(line) = self.lines.get_mut(sid) else {
             return;
         };
-        line.most = match view {
-            View::Hidden => None,
-            View::Layer(layer) => Some(layer),
-        };
-        if line.most.is_none() && line.subscription.video {
-            line.layer = None;
-            line.numbers.interrupt();
-        }
+        line.view(view);
     }
 
     pub(super) fn restart(&mut self) {
@@ -261,83 +218,35 @@ impl Subscriber {
         pending.map(|pending| pending.since + PATIENCE)
     }
 
-    /// The track in a section.
-    pub(super) fn track_in(&self, mid: Mid) -> Option<(&str, Option<u8>)> {
-        let line = self.lines.values().find(|line| line.mid == Some(mid))?;
-        Some((&line.subscription.sid, line.layer.or(line.most)))
+    /// What is in a section.
+    pub(super) fn line_in(&mut self, mid: Mid) -> Option<&mut Line> {
+        self.lines.values_mut().find(|line| line.mid == Some(mid))
     }
 
     /// Sends a packet on, if the member wants it and can do something with it.
     pub(super) fn forward(&mut self, sid: &str, arrived: &Arrived<'_>) -> Fate {
-        let Some(line) = self.lines.get_mut(sid).filter(|line| line.open) else {
-            return Fate::Dropped;
-        };
-        let (Some(mid), Some(most)) = (line.mid, line.most) else {
-            return Fate::Dropped;
-        };
-        let from = arrived.packet.header.payload_type;
-        let mapped = match line.types.get(&from) {
-            Some(mapped) => *mapped,
-            None => {
-                let mapped = matching(&self.peer, mid, &arrived.codec);
-                line.types.insert(from, mapped);
-                if mapped.is_none() {
-                    return Fate::Unsupported;
-                }
-                mapped
-            }
-        };
-        let Some(to) = mapped else {
-            return Fate::Dropped;
-        };
-        if line.layer != Some(arrived.layer) {
-            if line.subscription.video {
-                if arrived.layer != best(arrived.layers, most) {
-                    return Fate::Dropped;
-                }
-                if arrived.key == Some(false) {
-                    return Fate::NeedsKeyFrame;
-                }
-            }
-            line.layer = Some(arrived.layer);
+        match self.lines.get_mut(sid) {
+            Some(line) => line.forward(&mut self.peer, arrived),
+            None => Fate::Dropped,
         }
-        let header = &arrived.packet.header;
-        let Some((number, time)) = line.numbers.of(
-            arrived.layer,
-            *arrived.packet.seq_no,
-            header.timestamp,
-            arrived.now,
-        ) else {
-            return Fate::Dropped;
-        };
-        let patch = (arrived.codec.codec == Codec::Vp8)
-            .then(|| line.pictures.of(arrived.layer, &arrived.payload))
-            .flatten();
-        let mut api = self.peer.rtc.direct_api();
-        let Some(stream) = api.stream_tx_by_mid(mid, None) else {
-            return Fate::Dropped;
-        };
-        let extensions = ExtensionValues {
-            audio_level: header.ext_vals.audio_level,
-            voice_activity: header.ext_vals.voice_activity,
-            video_orientation: header.ext_vals.video_orientation,
-            ..ExtensionValues::default()
-        };
-        let mut packet = RtpWrite::new(
-            to,
-            number.into(),
-            time,
-            arrived.packet.timestamp,
-            Arc::clone(&arrived.payload),
-        )
-        .marker(header.marker)
-        .ext_vals(extensions)
-        .nackable(line.subscription.video);
-        if let Some(patch) = patch {
-            packet = packet.vp8_patch(patch);
+    }
+
+    /// Sends packets whose turn has come. Whether there were any.
+    pub(super) fn send_paced(&mut self, now: Duration) -> bool {
+        let mut went = false;
+        if self.paces {
+            for line in self.lines.values_mut() {
+                went |= line.send_paced(&mut self.peer, now);
+            }
+            self.paces = self.lines.values().any(Line::is_paced);
         }
-        stream.write_rtp(packet);
-        Fate::Sent
+        went
+    }
+
+    /// When [`Self::send_paced`] has something to send.
+    pub(super) fn paced_due(&self) -> Option<Duration> {
+        let lines = self.lines.values().filter(|_| self.paces);
+        lines.filter_map(Line::paced_due).min()
     }
 
     /// Sends a message on a data channel. What is lossy is dropped when there is no room; what is reliable waits, within
@@ -382,41 +291,5 @@ impl Subscriber {
         let id = self.peer.reliable;
         let channel = id.and_then(|id| self.peer.rtc.channel(id));
         channel.is_some_and(|mut channel| channel.write(true, message).unwrap_or(false))
-    }
-}
-
-/// The best layer of those that arrive (as bits) that is no larger than `most`; failing that, the smallest.
-fn best(layers: u8, most: u8) -> u8 {
-    let fits = (0..=most).rev().find(|layer| layers & (1 << layer) != 0);
-    fits.unwrap_or_else(|| (0..8).find(|layer| layers & (1 << layer) != 0).unwrap_or(0))
-}
-
-/// The payload type that the member agreed to for this codec.
-fn matching(peer: &Peer, mid: Mid, codec: &CodecSpec) -> Option<Pt> {
-    let media = peer.rtc.media(mid)?;
-    let agreed = peer.rtc.codec_config().params().iter();
-    let same: Vec<_> = agreed
-        .filter(|params| {
-            params.spec().codec == codec.codec && media.remote_pts().contains(&params.pt())
-        })
-        .collect();
-    let exact = same.iter().find(|params| params.spec() == *codec);
-    let alike = same
-        .iter()
-        .find(|params| params.spec().format.packetization_mode == codec.format.packetization_mode);
-    exact.or(alike).or(same.first()).map(|params| params.pt())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::best;
-
-    #[test]
-    fn the_best_layer_is_the_largest_that_arrives_and_is_wanted() {
-        assert_eq!(best(0b111, 2), 2);
-        assert_eq!(best(0b111, 1), 1);
-        assert_eq!(best(0b101, 1), 0);
-        // Without layers there is only one, which counts as the largest.
-        assert_eq!(best(0b100, 0), 2);
     }
 }

@@ -3,6 +3,8 @@
 
 #![allow(clippy::expect_used, reason = "in a test a panic is the verdict")]
 
+mod camera;
+mod slow;
 mod world;
 
 use std::time::Duration;

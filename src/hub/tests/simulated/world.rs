@@ -4,6 +4,9 @@
 
 #![allow(dead_code, reason = "tests and fuzz targets use a part each")]
 
+#[path = "net.rs"]
+mod net;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::LazyLock;
@@ -18,10 +21,14 @@ use roomseal_hub::token::Admission;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 use str0m::config::DtlsCert;
-use str0m::media::{Direction, MediaKind, Mid};
+use str0m::media::{
+    Direction, KeyframeRequestKind, MediaKind, Mid, Rid, Simulcast, SimulcastLayer,
+};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::RtpWrite;
+use str0m::rtp::{Extension, RtpPacket, RtpWrite, Ssrc};
 use str0m::{Candidate, Event, Input as Engine, Output, Rtc, RtcConfig};
+
+pub(crate) use net::Net;
 
 static CERTIFICATE: LazyLock<DtlsCert> =
     LazyLock::new(|| certificate().expect("the system gives random bytes"));
@@ -46,6 +53,8 @@ pub(crate) struct World {
     ping: Duration,
     /// Which byte of each DTLS packet of the newest client is changed, and how (by exclusive or); such packets come twice.
     pub(crate) spoiled: Option<(usize, u8)>,
+    /// Who comes from here on tells nothing of the packets that arrive (no transport-wide congestion control).
+    pub(crate) silent: bool,
     /// How long packets wait before the hub gets to them.
     pub(crate) waiting: Duration,
 }
@@ -57,13 +66,40 @@ pub(crate) struct Client {
     publisher: Link,
     subscriber: Link,
     pending: Option<SdpPendingOffer>,
-    /// Its section for pictures.
+    /// Its sections for sound and for pictures.
+    audio: Option<Mid>,
     video: Option<Mid>,
     channel: Option<ChannelId>,
     /// Its publisher connection is up.
     pub(crate) is_connected: bool,
     /// Packets of others that arrived.
     pub(crate) received: usize,
+    /// The same, one by one.
+    pub(crate) got: Vec<Got>,
+    /// Key frames that it was asked for, by layer.
+    pub(crate) asked: Vec<Option<Rid>>,
+    /// The network on the way to it.
+    pub(crate) net: Net,
+}
+
+/// A packet that arrived.
+#[derive(Clone, Debug)]
+pub(crate) struct Got {
+    pub(crate) at: Duration,
+    pub(crate) ssrc: Ssrc,
+    pub(crate) number: u64,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Got {
+    fn new(packet: &RtpPacket, at: Duration) -> Self {
+        Self {
+            at,
+            ssrc: packet.header.ssrc,
+            number: *packet.seq_no,
+            payload: packet.payload.to_vec(),
+        }
+    }
 }
 
 struct Link {
@@ -73,8 +109,15 @@ struct Link {
 }
 
 impl Link {
-    fn new(here: SocketAddr, now: Instant) -> Self {
-        let mut rtc = RtcConfig::new()
+    fn new(here: SocketAddr, silent: bool, now: Instant) -> Self {
+        let mut config = RtcConfig::new();
+        if silent {
+            config = config
+                .clear_extension_map()
+                .set_extension(1, Extension::AudioLevel)
+                .set_extension(4, Extension::RtpMid);
+        }
+        let mut rtc = config
             .set_rtp_mode(true)
             .clear_codecs()
             .enable_opus(true, false)
@@ -95,6 +138,14 @@ impl Link {
         let text = init["candidate"].as_str().expect("as WebRTC has it");
         if let Ok(candidate) = Candidate::from_sdp_string(text) {
             self.rtc.add_remote_candidate(candidate);
+        }
+    }
+
+    fn take(&mut self, packet: &[u8], now: Instant) {
+        let hub = addresses().udp;
+        if let Ok(packet) = Receive::new(Protocol::Udp, hub, self.here, packet) {
+            let _ = self.rtc.handle_input(Engine::Receive(now, packet));
+            self.due = now;
         }
     }
 
@@ -159,6 +210,7 @@ impl World {
             closed: Vec::new(),
             ping: PING,
             spoiled: None,
+            silent: false,
             waiting: Duration::ZERO,
         }
     }
@@ -183,19 +235,29 @@ impl World {
 
     /// Somebody comes who publishes sound and pictures, and receives what others publish.
     pub(crate) fn join(&mut self, identity: &str) -> usize {
+        self.join_with(identity, &[])
+    }
+
+    /// The same, with pictures in these layers.
+    pub(crate) fn join_with(&mut self, identity: &str, layers: &[&str]) -> usize {
         let number = self.connections + 1;
         let now = self.time();
-        let link = |target| Link::new(address(number, target), now);
+        let silent = self.silent;
+        let link = |target| Link::new(address(number, target), silent, now);
         self.clients.push(Client {
             connection: ConnectionId(number),
             member: None,
             publisher: link(Target::Publisher),
             subscriber: link(Target::Subscriber),
             pending: None,
+            audio: None,
             video: None,
             channel: None,
             is_connected: false,
             received: 0,
+            got: Vec::new(),
+            asked: Vec::new(),
+            net: Net::default(),
         });
         let index = self.clients.len() - 1;
         self.come(identity, None).expect("there is room");
@@ -214,12 +276,16 @@ impl World {
         }
         let client = &mut self.clients[index];
         let mut changes = client.publisher.rtc.sdp_api();
-        let mut add = |kind, cid: &str| {
+        let simulcast = (!layers.is_empty()).then(|| Simulcast {
+            send: layers.iter().map(|rid| SimulcastLayer::new(rid)).collect(),
+            recv: Vec::new(),
+        });
+        let mut add = |kind, cid: &str, simulcast| {
             let (stream, track) = (Some("stream".to_owned()), Some(cid.to_owned()));
-            changes.add_media(kind, Direction::SendOnly, stream, track, None)
+            changes.add_media(kind, Direction::SendOnly, stream, track, simulcast)
         };
-        add(MediaKind::Audio, "mic");
-        client.video = Some(add(MediaKind::Video, "cam"));
+        client.audio = Some(add(MediaKind::Audio, "mic", None));
+        client.video = Some(add(MediaKind::Video, "cam", simulcast));
         client.channel = Some(changes.add_channel_with_config(ChannelConfig {
             label: "_reliable".into(),
             ordered: true,
@@ -295,6 +361,30 @@ impl World {
         }
     }
 
+    /// The network on the way to a client.
+    pub(crate) fn net(&mut self, index: usize) -> &mut Net {
+        &mut self.clients[index].net
+    }
+
+    /// The time that has passed.
+    pub(crate) fn now(&self) -> Duration {
+        self.now
+    }
+
+    /// What a client was asked for since the last time.
+    pub(crate) fn take_asked(&mut self, index: usize) -> Vec<Option<Rid>> {
+        std::mem::take(&mut self.clients[index].asked)
+    }
+
+    /// A client asks for a key frame of what it receives with this source number.
+    pub(crate) fn ask(&mut self, index: usize, ssrc: Ssrc) {
+        let link = &mut self.clients[index].subscriber;
+        let mut api = link.rtc.direct_api();
+        if let Some(stream) = api.stream_rx(&ssrc) {
+            stream.request_keyframe(KeyframeRequestKind::Pli);
+        }
+    }
+
     /// A client sends a packet of its pictures, with this number, time and content.
     pub(crate) fn picture(
         &mut self,
@@ -304,15 +394,46 @@ impl World {
         marker: bool,
         payload: &[u8],
     ) {
+        let video = self.clients[index].video;
+        self.rtp(index, video, None, (number, time, marker), payload);
+    }
+
+    /// The same, of one layer.
+    pub(crate) fn layer(
+        &mut self,
+        index: usize,
+        rid: &str,
+        place: (u64, u32, bool),
+        payload: &[u8],
+    ) {
+        let video = self.clients[index].video;
+        self.rtp(index, video, Some(rid.into()), place, payload);
+    }
+
+    /// A client sends a packet of its sound.
+    pub(crate) fn sound(&mut self, index: usize, number: u64, time: u32, payload: &[u8]) {
+        let audio = self.clients[index].audio;
+        self.rtp(index, audio, None, (number, time, false), payload);
+    }
+
+    fn rtp(
+        &mut self,
+        index: usize,
+        mid: Option<Mid>,
+        rid: Option<Rid>,
+        (number, time, marker): (u64, u32, bool),
+        payload: &[u8],
+    ) {
         let now = self.time();
         let client = &mut self.clients[index];
-        let Some(mid) = client.video else { return };
+        let Some(mid) = mid else { return };
+        client.publisher.due = now;
         let rtc = &mut client.publisher.rtc;
         let format = rtc
             .media(mid)
             .and_then(|media| media.remote_pts().first().copied());
         let mut api = rtc.direct_api();
-        if let (Some(format), Some(stream)) = (format, api.stream_tx_by_mid(mid, None)) {
+        if let (Some(format), Some(stream)) = (format, api.stream_tx_by_mid(mid, rid)) {
             let packet = RtpWrite::new(format, number.into(), time, now, payload);
             stream.write_rtp(packet.marker(marker));
         }
@@ -361,6 +482,8 @@ impl World {
             .clients
             .iter()
             .flat_map(|it| [it.publisher.due, it.subscriber.due]);
+        let nets = self.clients.iter().filter_map(|it| it.net.due());
+        let nets = nets.map(|due| self.start + due);
         let room = self.room.deadline().map(|due| self.start + due);
         let ping = [self.start + self.ping];
         let hub = self
@@ -369,7 +492,7 @@ impl World {
             .into_iter()
             .chain(room)
             .chain(ping);
-        links.chain(hub).min().unwrap_or(self.start)
+        links.chain(nets).chain(hub).min().unwrap_or(self.start)
     }
 
     /// Until nobody has anything more to say at this moment.
@@ -382,13 +505,18 @@ impl World {
                     continue;
                 };
                 let (up, received) = (&mut client.is_connected, &mut client.received);
+                let (got, asked, passed) = (&mut client.got, &mut client.asked, self.now);
                 for (target, link) in [
                     (Target::Publisher, &mut client.publisher),
                     (Target::Subscriber, &mut client.subscriber),
                 ] {
                     let packets = link.drain(now, |event| match (target, event) {
                         (Target::Publisher, Event::Connected) => *up = true,
-                        (Target::Subscriber, Event::RtpPacket(_)) => *received += 1,
+                        (Target::Publisher, Event::KeyframeRequest(it)) => asked.push(it.rid),
+                        (Target::Subscriber, Event::RtpPacket(packet)) => {
+                            *received += 1;
+                            got.push(Got::new(&packet, passed));
+                        }
                         _ => {}
                     });
                     let from = |packet| ((member, target), link.here, packet);
@@ -460,20 +588,20 @@ impl World {
         let mut went = false;
         let transmits: Vec<_> = self.forwarder.transmits().collect();
         for packet in transmits {
-            let links = self
-                .clients
-                .iter_mut()
-                .flat_map(|it| [&mut it.publisher, &mut it.subscriber]);
-            let to = links
-                .into_iter()
-                .find(|link| link.here == packet.destination);
-            let hub = addresses().udp;
-            if let Some(link) = to
-                && let Ok(packet) = Receive::new(Protocol::Udp, hub, link.here, &packet.contents)
-            {
+            for client in &mut self.clients {
+                if client.publisher.here == packet.destination {
+                    went = true;
+                    client.publisher.take(&packet.contents, now);
+                } else if client.subscriber.here == packet.destination {
+                    client.net.send(packet.contents.to_vec(), self.now);
+                }
+            }
+        }
+        for client in &mut self.clients {
+            // One at a time: the engine gives each one out before it takes the next.
+            if let Some(packet) = client.net.arrive(self.now) {
                 went = true;
-                let _ = link.rtc.handle_input(Engine::Receive(now, packet));
-                link.due = now;
+                client.subscriber.take(&packet, now);
             }
         }
         went
