@@ -32,6 +32,13 @@ impl Held {
         Self::with("", None)
     }
 
+    /// One that says at `url` what happens in its rooms.
+    pub(crate) fn that_says(url: &str) -> Self {
+        let _turn = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
+        let more = format!("webhook:\n  api_key: key\n  urls:\n    - {url}\n");
+        Self::with(&more, None)
+    }
+
     /// One that takes orders for recordings, streams and calls. The services that would carry them out are missing.
     pub(crate) fn with_services() -> Self {
         let _turn = PORTS.lock().unwrap_or_else(PoisonError::into_inner);

@@ -24,6 +24,7 @@ mod secret;
 mod services;
 #[path = "../people/waiting.rs"]
 mod waiting;
+mod webhook;
 
 use std::time::Duration;
 
