@@ -37,6 +37,8 @@ pub struct Server {
     /// Whether the hub keeps its people over a restart.
     keeps: bool,
     address: Ipv4Addr,
+    /// Where media arrives.
+    media: Ipv4Addr,
     port: u16,
     tcp_port: u16,
     udp_port: u16,
@@ -53,6 +55,8 @@ pub struct Server {
 pub enum Engine {
     /// In its own process.
     Embedded,
+    /// The same, with media at this machine's address in its network: Firefox looks for nobody on loopback.
+    EmbeddedOnLan,
     /// At a real `livekit-server` behind it.
     LiveKit,
 }
@@ -117,6 +121,7 @@ impl Server {
             tls: false,
             keeps: false,
             address,
+            media: address,
             port,
             tcp_port,
             udp_port,
@@ -131,6 +136,9 @@ impl Server {
     fn on(mut self, engine: Engine) -> Self {
         let behind = (engine == Engine::LiveKit).then(|| Self::start(self.address, None, ""));
         self.behind = behind.map(Box::new);
+        if engine == Engine::EmbeddedOnLan {
+            self.media = address_on_lan();
+        }
         self
     }
 
@@ -192,6 +200,7 @@ impl Server {
             tls: false,
             keeps: false,
             address,
+            media: address,
             port,
             tcp_port,
             udp_port,
@@ -234,8 +243,8 @@ impl Server {
             Some(namespace) => namespace.command(&program),
             None => Command::new(program),
         };
-        let at = |port| format!("{}:{port}", self.address);
-        command.args(["hub", "--listen", &at(self.port)]);
+        let at = |port| format!("{}:{port}", self.media);
+        command.args(["hub", "--listen", &self.address().to_string()]);
         match &self.behind {
             Some(behind) => {
                 command.args(["--engine", "livekit", "--livekit-url", &behind.url()]);
@@ -475,6 +484,17 @@ impl Server {
             );
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+}
+
+/// What packets to other machines come from; loopback where there is no network.
+fn address_on_lan() -> Ipv4Addr {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("there are free ports");
+    // Nothing is sent there: it is an address of documentation (RFC 5737).
+    let connected = socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9));
+    match connected.and_then(|()| socket.local_addr()) {
+        Ok(SocketAddr::V4(address)) => *address.ip(),
+        _ => Ipv4Addr::LOCALHOST,
     }
 }
 

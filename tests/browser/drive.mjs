@@ -98,7 +98,8 @@ const operations = {
     throw new Error(`Tab does not lead to ${to}`);
   },
   // A telephone makes its window as wide as the page: what counts is what was asked for.
-  width: async () => (await page.evaluate(() => document.documentElement.scrollWidth)) - page.viewportSize().width,
+  // A scroll bar that takes room leaves less than the window.
+  width: async () => Math.max(0, (await page.evaluate(() => document.documentElement.scrollWidth)) - page.viewportSize().width),
   async shot({ file, selector, window }) {
     const options = { path: file, animations: 'disabled' };
     await (selector ? page.locator(selector).screenshot(options) : page.screenshot({ ...options, fullPage: !window }));

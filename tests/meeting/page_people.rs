@@ -69,15 +69,21 @@ fn page_called(host: &Appliance, name: &str, how: &str) -> String {
 
 #[test]
 fn a_guest_who_has_to_sign_in_when_encryption_goes_on_comes_back_without_losing_the_place() {
-    comes_back_by_signing_in(Engine::Embedded);
+    comes_back_by_signing_in(Engine::Embedded, Browser::start);
 }
 
 #[test]
 fn a_guest_comes_back_without_losing_the_place_at_a_livekit_server_too() {
-    comes_back_by_signing_in(Engine::LiveKit);
+    comes_back_by_signing_in(Engine::LiveKit, Browser::start);
 }
 
-fn comes_back_by_signing_in(engine: Engine) {
+#[test]
+#[cfg(feature = "full")]
+fn a_guest_comes_back_without_losing_the_place_in_firefox_too() {
+    comes_back_by_signing_in(Engine::EmbeddedOnLan, Browser::firefox);
+}
+
+fn comes_back_by_signing_in(engine: Engine, starts: fn() -> Browser) {
     let _turn = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let clip = talking_clip(folder.path());
@@ -95,7 +101,7 @@ fn comes_back_by_signing_in(engine: Engine) {
         .with(["--panel-dir", panel.to_str().unwrap()])
         .join(&server, "guests");
     let link = std::fs::read_to_string(guest_link).unwrap();
-    let mut browser = Browser::start();
+    let mut browser = starts();
     // Somebody with an account, who looks on.
     browser.open(&server.page_of(&link), Window::Desktop, "light");
     sign_in(&mut browser, "olga");

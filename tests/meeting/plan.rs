@@ -54,15 +54,20 @@ const KEEP_FILES: &str = "(() => {
 
 #[test]
 fn a_meeting_planned_in_a_browser_is_sealed_from_the_start_and_the_hub_never_has_its_secret() {
-    is_planned_and_met_in(Engine::Embedded);
+    is_planned_and_met_in(Engine::Embedded, Browser::start);
+}
+
+#[test]
+fn a_meeting_planned_in_firefox_is_sealed_from_the_start_too() {
+    is_planned_and_met_in(Engine::EmbeddedOnLan, Browser::firefox);
 }
 
 #[test]
 fn a_meeting_planned_in_a_browser_is_sealed_from_the_start_at_a_livekit_server_too() {
-    is_planned_and_met_in(Engine::LiveKit);
+    is_planned_and_met_in(Engine::LiveKit, Browser::start);
 }
 
-fn is_planned_and_met_in(engine: Engine) {
+fn is_planned_and_met_in(engine: Engine, starts: fn() -> Browser) {
     let _turn = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let clip = talking_clip(folder.path());
@@ -72,7 +77,7 @@ fn is_planned_and_met_in(engine: Engine) {
     let set = admin.send("PATCH", "/api/settings", "", &guests);
     assert_eq!(set.status, 200, "{set:?}");
     let place = server.site();
-    let mut browser = Browser::start();
+    let mut browser = starts();
     browser.open(&format!("{place}/plan"), Window::Phone, "light");
     browser.see("#sign-in", "Sign in to plan", SOON);
     browser.picture("plan-sign-in-phone");

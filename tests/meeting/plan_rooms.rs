@@ -37,9 +37,9 @@ fn lie(browser: &mut Browser, id: &str, what: &str, value: &str) {
 }
 
 /// A browser on the page for planning, where the admin has signed in.
-fn at_the_desk(server: &Server) -> Browser {
+fn at_the_desk(server: &Server, starts: fn() -> Browser) -> Browser {
     let place = server.site();
-    let mut browser = Browser::start();
+    let mut browser = starts();
     browser.open(&format!("{place}/plan"), Window::Phone, "light");
     fill(&mut browser, "account", "ada");
     fill(&mut browser, "password", PASSWORD);
@@ -94,7 +94,7 @@ fn a_room_is_booked_when_its_words_were_compared_and_only_its_box_opens_the_link
     let admin = Asker::admin(&server, "ada");
     let board = Device::enrolled(&server, &admin, "Board room", 7);
     let lobby = Device::enrolled(&server, &admin, "Lobby", 8);
-    let mut browser = at_the_desk(&server);
+    let mut browser = at_the_desk(&server, Browser::start);
     browser.see("#rooms", "Board room", SOON);
 
     // Not compared: not booked.
@@ -192,14 +192,22 @@ fn a_room_is_booked_when_its_words_were_compared_and_only_its_box_opens_the_link
 fn a_box_that_is_enrolled_and_booked_on_the_page_enters_as_host_and_meets_who_has_the_link_for_guests()
  {
     let _turn = one_at_a_time();
-    is_enrolled_booked_and_met(&Server::hub_with_people());
+    is_enrolled_booked_and_met(&Server::hub_with_people(), Browser::start);
+}
+
+#[test]
+#[cfg(feature = "full")]
+fn a_box_that_is_booked_in_firefox_meets_who_has_the_link_for_guests_too() {
+    let _turn = one_at_a_time();
+    let server = Server::hub_with_people_on(roomseal_tests::livekit::Engine::EmbeddedOnLan);
+    is_enrolled_booked_and_met(&server, Browser::firefox);
 }
 
 #[test]
 fn all_of_it_goes_by_the_hash_of_a_certificate_that_the_hub_made_for_itself() {
     let _turn = one_at_a_time();
     let server = Server::hub_with_tls();
-    let links = is_enrolled_booked_and_met(&server);
+    let links = is_enrolled_booked_and_met(&server, Browser::start);
     let hash = server.certificate().replace(':', "");
     for link in &links {
         let named = Link::parse(link).unwrap().service_certificate();
@@ -209,7 +217,7 @@ fn all_of_it_goes_by_the_hash_of_a_certificate_that_the_hub_made_for_itself() {
 }
 
 /// A box is enrolled and booked as the page says, and joins; gives the links of host and guests.
-fn is_enrolled_booked_and_met(server: &Server) -> [String; 2] {
+fn is_enrolled_booked_and_met(server: &Server, starts: fn() -> Browser) -> [String; 2] {
     let folder = tempfile::tempdir().unwrap();
     let admin = office(server);
     let state = folder.path().join("state");
@@ -219,7 +227,7 @@ fn is_enrolled_booked_and_met(server: &Server) -> [String; 2] {
         .wait_outside(server);
     let hub = server.site();
     let now = Instant::now();
-    let mut browser = at_the_desk(server);
+    let mut browser = at_the_desk(server, starts);
     assert!(
         !browser.shows("#rooms-part:not([hidden])"),
         "there is no room yet"
