@@ -35,6 +35,7 @@
 mod api;
 mod bucket;
 mod calendar;
+mod datagrams;
 mod engine;
 mod entry;
 pub mod forward;

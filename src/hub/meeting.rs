@@ -14,6 +14,7 @@ use str0m::net::Protocol;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::api::Api;
+use crate::datagrams::rows;
 use crate::engine::{Embedded, Engine};
 use crate::entry::since_1970;
 use crate::forward::{Forwarder, PeerId, Way};
@@ -332,13 +333,16 @@ impl Meeting {
         for route in self.forwarder.routes() {
             self.embedded.switch.change(self.number, route);
         }
-        for transmit in self.forwarder.transmits() {
-            let to = transmit.destination;
-            if transmit.proto == Protocol::Tcp {
-                self.embedded.streams.send(to, transmit.contents.to_vec());
+        let transmits = self.forwarder.transmits();
+        for transmits in rows(transmits.as_slice()) {
+            let [first, ..] = transmits else { continue };
+            if first.proto == Protocol::Tcp {
+                for transmit in transmits {
+                    let packet = transmit.contents.to_vec();
+                    self.embedded.streams.send(transmit.destination, packet);
+                }
             } else {
-                // Where there is no room for it, it is lost as on any other link.
-                let _ = self.embedded.socket.try_send_to(&transmit.contents, to);
+                self.embedded.datagrams.send(transmits);
             }
         }
     }

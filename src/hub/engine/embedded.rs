@@ -9,9 +9,10 @@ use std::time::Duration;
 use livekit_protocol as proto;
 use str0m::config::DtlsCert;
 use str0m::net::Protocol;
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::TcpListener;
 
 use super::{AddressError, EngineError, Unfulfilled};
+use crate::datagrams::Datagrams;
 use crate::forward::{self, Addresses, Way};
 use crate::meeting::ask;
 use crate::room::{Told, Wish};
@@ -40,7 +41,7 @@ pub struct EmbeddedConfig {
 pub(crate) struct Embedded {
     pub(crate) keys: Arc<ApiKeys>,
     pub(crate) secrets: Arc<Secrets>,
-    pub(crate) socket: UdpSocket,
+    pub(crate) datagrams: Datagrams,
     pub(crate) streams: Streams,
     pub(crate) media: Addresses,
     pub(crate) certificate: DtlsCert,
@@ -67,16 +68,16 @@ impl Embedded {
             option: "--media-tcp",
             source,
         };
-        let socket = UdpSocket::bind(config.media).await.map_err(udp)?;
+        let datagrams = Datagrams::bind(config.media).await.map_err(udp)?;
         let streams = TcpListener::bind(config.media_tcp).await.map_err(tcp)?;
         let media = Addresses {
-            udp: socket.local_addr().map_err(udp)?,
+            udp: datagrams.address().map_err(udp)?,
             tcp: streams.local_addr().map_err(tcp)?,
         };
         let embedded = Self {
             keys: Arc::clone(keys),
             secrets: Arc::clone(secrets),
-            socket,
+            datagrams,
             streams: Streams::default(),
             media,
             certificate: forward::certificate()?,
@@ -98,7 +99,7 @@ impl Embedded {
     async fn receive(&self) -> Infallible {
         let mut bytes = vec![0; DATAGRAM];
         loop {
-            match self.socket.recv_from(&mut bytes).await {
+            match self.datagrams.receive(&mut bytes).await {
                 Ok((length, address)) => {
                     let protocol = Protocol::Udp;
                     let way = Way { protocol, address };
