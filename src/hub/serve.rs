@@ -16,6 +16,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::api::{self, Api, Origin};
@@ -155,9 +156,13 @@ impl Hub {
         let holding = self.building.engine.clone();
         let holding = holding.hold(self.streams, Arc::clone(&self.building));
         let listening = listen(self.listener, self.tls, self.building);
-        tokio::select! {
-            never = holding => never,
-            never = listening => never,
+        // On the threads of the runtime: on the one that waits here each packet would have to wake one thread after another.
+        let mut parts = JoinSet::new();
+        parts.spawn(holding);
+        parts.spawn(listening);
+        match parts.join_next().await.expect("there are two parts") {
+            Ok(never) => never,
+            Err(broken) => std::panic::resume_unwind(broken.into_panic()),
         }
     }
 }
