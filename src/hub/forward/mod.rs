@@ -376,6 +376,10 @@ impl Forwarder {
     /// Takes everything that a connection has to say, and everything that this leads to.
     fn pump(&mut self, peer: PeerId, now: Instant) {
         self.listen(peer, now);
+        // Only descriptions change it.
+        if let Some(name) = self.peer(peer).and_then(Peer::new_ufrag) {
+            self.routes.push(Route::Name(name, peer));
+        }
         while self.flush(now) {}
     }
 
@@ -400,9 +404,6 @@ impl Forwarder {
         connection.drain(now, &mut self.transmits, |event| {
             events.push_back((peer, event));
         });
-        if let Some(name) = connection.new_ufrag() {
-            self.routes.push(Route::Name(name, peer));
-        }
         if peer.1 == Target::Subscriber && media.subscriber.has_waiting() {
             while media.subscriber.send_waiting() {
                 media

@@ -330,6 +330,7 @@ fn write(peer: &mut Peer, mid: Mid, packet: RtpWrite) -> bool {
         return false;
     };
     stream.write_rtp(packet);
+    peer.forwarded += 1;
     true
 }
 

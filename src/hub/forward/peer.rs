@@ -12,6 +12,10 @@ use super::{Addresses, Way};
 /// How often the engine may say "now" in a row before it is left for later; it never does so twice without need.
 const MOST_ROUNDS: usize = 16;
 
+/// When the engine is asked for the rest, after all packets have left that were forwarded: it looks at each of its streams
+/// whenever it is asked, which costs as much as a packet.
+const REST: Duration = Duration::from_millis(5);
+
 /// How long a connection may be without any sign of life.
 const LOST: Duration = Duration::from_secs(20);
 
@@ -23,6 +27,10 @@ pub(super) struct Peer {
     pub(super) rtc: Rtc,
     /// When the engine wants to be asked again.
     pub(super) due: Instant,
+    /// Packets that were forwarded since it was last asked.
+    pub(super) forwarded: usize,
+    /// Something else was done to it since then.
+    pub(super) is_stirred: bool,
     /// The data channels by use.
     pub(super) reliable: Option<ChannelId>,
     pub(super) lossy: Option<ChannelId>,
@@ -54,6 +62,8 @@ impl Peer {
         Self {
             rtc,
             due: now,
+            forwarded: 0,
+            is_stirred: false,
             reliable: None,
             lossy: None,
             lost: None,
@@ -92,6 +102,7 @@ impl Peer {
         } else if !(is_dtls(packet) && self.checked.contains(&way)) {
             return false;
         }
+        self.is_stirred = true;
         if let Err(error) = self.rtc.handle_input(input) {
             tracing::debug!(%error, "a packet of a client makes no sense");
             self.end(now);
@@ -107,7 +118,8 @@ impl Peer {
         }
     }
 
-    /// Takes what the engine has to send and to say, until it waits for something.
+    /// Takes what the engine has to send and to say, until it waits for something. When nothing was done to it but to
+    /// forward packets, until they have left.
     pub(super) fn drain(
         &mut self,
         now: Instant,
@@ -115,9 +127,19 @@ impl Peer {
         mut event: impl FnMut(Event),
     ) {
         let mut rounds = 0;
+        let is_stirred = std::mem::take(&mut self.is_stirred) || self.due <= now;
+        let mut forwarded = std::mem::take(&mut self.forwarded);
         loop {
             match self.rtc.poll_output() {
-                Ok(Output::Transmit(transmit)) => transmits.push(transmit),
+                Ok(Output::Transmit(transmit)) => {
+                    let is_last = is_rtp(&transmit.contents) && forwarded == 1;
+                    forwarded -= usize::from(is_rtp(&transmit.contents)).min(forwarded);
+                    transmits.push(transmit);
+                    if is_last && !is_stirred {
+                        self.due = now + REST;
+                        break;
+                    }
+                }
                 Ok(Output::Event(happened)) => {
                     self.watch(&happened, now);
                     event(happened);
@@ -187,6 +209,11 @@ impl Peer {
 /// Whether it is one of ICE's (RFC 7983, 7).
 fn is_stun(packet: &[u8]) -> bool {
     matches!(packet.first(), Some(0..=3))
+}
+
+/// Whether it is one of RTP, not of RTCP (RFC 7983, 7, and RFC 5761, 4).
+fn is_rtp(packet: &[u8]) -> bool {
+    matches!(packet, [128..=191, kind, ..] if !(192..=223).contains(kind))
 }
 
 /// Whether it is one of DTLS (RFC 7983, 7).

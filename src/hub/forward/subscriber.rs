@@ -253,6 +253,7 @@ impl Subscriber {
     /// bounds.
     pub(super) fn send(&mut self, reliable: bool, message: &[u8]) -> Result<(), Broken> {
         if !reliable {
+            self.peer.is_stirred = true;
             let id = self.peer.lossy;
             if let Some(mut channel) = id.and_then(|id| self.peer.rtc.channel(id)) {
                 let _dropped_when_full = channel.write(true, message);
@@ -288,6 +289,7 @@ impl Subscriber {
     }
 
     fn write(&mut self, message: &[u8]) -> bool {
+        self.peer.is_stirred = true;
         let id = self.peer.reliable;
         let channel = id.and_then(|id| self.peer.rtc.channel(id));
         channel.is_some_and(|mut channel| channel.write(true, message).unwrap_or(false))
