@@ -121,6 +121,11 @@ impl Numbers {
         u64::try_from(i128::from(sequence) + next.sequence - left).ok()
     }
 
+    /// Whether a packet has a number.
+    pub(super) fn have_begun(&self) -> bool {
+        self.next.is_some()
+    }
+
     /// The next packet follows the last one, whatever lies between.
     pub(super) fn interrupt(&mut self) {
         if let Some(next) = &mut self.next {

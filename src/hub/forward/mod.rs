@@ -435,6 +435,7 @@ impl Forwarder {
                 let Some(media) = self.members.get_mut(&id) else {
                     return Vec::new();
                 };
+                media.subscriber.renew();
                 if media.subscriber.adapt(&stats, &self.sources, since) {
                     let room = media.subscriber.link.room();
                     let shares = media.subscriber.shares();

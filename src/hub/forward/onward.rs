@@ -101,6 +101,11 @@ impl Line {
         }
     }
 
+    /// Whether anything of it was ever sent.
+    pub(super) fn has_begun(&self) -> bool {
+        self.numbers.have_begun()
+    }
+
     /// How the member shows it.
     pub(super) fn view(&mut self, view: View) {
         self.most = match view {

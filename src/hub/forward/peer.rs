@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use str0m::channel::ChannelId;
+use str0m::media::Mid;
 use str0m::net::{Protocol, Receive, TcpType, Transmit};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
@@ -15,6 +16,9 @@ const MOST_ROUNDS: usize = 16;
 /// When the engine is asked for the rest, after all packets have left that were forwarded: it looks at each of its streams
 /// whenever it is asked, which costs as much as a packet.
 const REST: Duration = Duration::from_millis(5);
+
+/// Reports of a client, in bytes, after which streams that have sent nothing are made anew.
+const MOST_REPORTED: usize = 64 * 1024;
 
 /// How long a connection may be without any sign of life.
 const LOST: Duration = Duration::from_secs(20);
@@ -31,6 +35,8 @@ pub(super) struct Peer {
     pub(super) forwarded: usize,
     /// Something else was done to it since then.
     pub(super) is_stirred: bool,
+    /// Bytes of reports that came since [`Self::renew`] did something.
+    reported: usize,
     /// The data channels by use.
     pub(super) reliable: Option<ChannelId>,
     pub(super) lossy: Option<ChannelId>,
@@ -64,6 +70,7 @@ impl Peer {
             due: now,
             forwarded: 0,
             is_stirred: false,
+            reported: 0,
             reliable: None,
             lossy: None,
             lost: None,
@@ -103,6 +110,7 @@ impl Peer {
             return false;
         }
         self.is_stirred = true;
+        self.reported += if is_rtcp(packet) { packet.len() } else { 0 };
         if let Err(error) = self.rtc.handle_input(input) {
             tracing::debug!(%error, "a packet of a client makes no sense");
             self.end(now);
@@ -167,6 +175,24 @@ impl Peer {
         }
     }
 
+    /// Makes streams anew that have sent `nothing`, when there were many reports. The engine keeps each report on a stream
+    /// until it sums them up, which it does not for such a stream: nobody has anything to report of one, and who does it
+    /// all the same would fill the memory.
+    pub(super) fn renew(&mut self, nothing: impl Iterator<Item = Mid>) {
+        if self.reported < MOST_REPORTED {
+            return;
+        }
+        self.reported = 0;
+        let mut api = self.rtc.direct_api();
+        for mid in nothing {
+            let stream = api.stream_tx_by_mid(mid, None);
+            if let Some((first, resent)) = stream.map(|stream| (stream.ssrc(), stream.rtx())) {
+                api.remove_stream_tx(first);
+                api.declare_stream_tx(first, resent, mid, None);
+            }
+        }
+    }
+
     /// Nothing goes on with it; its member learns that when it has been without connection for too long.
     fn end(&mut self, now: Instant) {
         self.rtc.disconnect();
@@ -211,9 +237,14 @@ fn is_stun(packet: &[u8]) -> bool {
     matches!(packet.first(), Some(0..=3))
 }
 
-/// Whether it is one of RTP, not of RTCP (RFC 7983, 7, and RFC 5761, 4).
+/// Whether it is one of RTP (RFC 7983, 7), not of RTCP.
 fn is_rtp(packet: &[u8]) -> bool {
-    matches!(packet, [128..=191, kind, ..] if !(192..=223).contains(kind))
+    matches!(packet.first(), Some(128..=191)) && !is_rtcp(packet)
+}
+
+/// Whether it is one of RTCP (RFC 5761, 4).
+fn is_rtcp(packet: &[u8]) -> bool {
+    matches!(packet, [128..=191, 192..=223, ..])
 }
 
 /// Whether it is one of DTLS (RFC 7983, 7).

@@ -42,6 +42,8 @@ pub(super) struct Subscriber {
     pub(super) sent: Option<(Duration, u64)>,
     /// Sections whose track is over, to be told with the next offer.
     over: Vec<Mid>,
+    /// Those of them in which nothing was ever sent.
+    unused: Vec<Mid>,
     pending: Option<Pending>,
     /// Whether there is something to offer.
     stale: bool,
@@ -79,6 +81,7 @@ impl Subscriber {
             paces: false,
             sent: None,
             over: Vec::new(),
+            unused: Vec::new(),
             pending: None,
             stale: true,
             restart: false,
@@ -103,7 +106,15 @@ impl Subscriber {
         if let Some(mid) = line.mid {
             self.over.push(mid);
             self.stale = true;
+            self.unused.extend((!line.has_begun()).then_some(mid));
         }
+    }
+
+    /// Lets go of what the engine keeps for sections in which nothing was ever sent.
+    pub(super) fn renew(&mut self) {
+        let lines = self.lines.values().filter(|line| !line.has_begun());
+        let unused = lines.filter_map(|line| line.mid);
+        self.peer.renew(unused.chain(self.unused.iter().copied()));
     }
 
     pub(super) fn view(&mut self, sid: &str, view: View) {

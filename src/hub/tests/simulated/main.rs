@@ -9,6 +9,8 @@ mod world;
 
 use std::time::Duration;
 
+use roomseal_hub::room::Target;
+
 use world::World;
 
 /// The first packet of a key frame (RFC 7741, 4.2 and 4.3).
@@ -74,8 +76,8 @@ fn forged_packets_of_dtls_do_not_end_a_connection_that_is_up() {
             for content in [&[][..], &[2, 40], &[1, 0], &[1, 0, 0, 0], &[0; 64]] {
                 let length = u8::try_from(content.len()).expect("it is short");
                 let head = [kind, 0xfe, 0xfd, 0, epoch, 0, 0, 0, 0, 0, 9, 0, length];
-                world.forge(ann, &[&head, content].concat());
-                world.forge(ann, &[kind]);
+                world.forge(ann, Target::Publisher, &[&head, content].concat());
+                world.forge(ann, Target::Publisher, &[kind]);
             }
         }
     }
@@ -86,4 +88,24 @@ fn forged_packets_of_dtls_do_not_end_a_connection_that_is_up() {
     }
     assert_eq!(world.client(bob).received - before, 20);
     assert!(!world.is_put_out(ann));
+}
+
+#[test]
+fn a_track_that_begins_after_many_reports_arrives() {
+    let mut world = World::new();
+    let [ann, bob] = ["ann", "bob"].map(|name| world.join(name));
+    world.pass(Duration::from_secs(2));
+    // Receiver reports, more than anybody sends of a track that has not begun.
+    let report = [&[0x81, 201, 0, 7][..], &[0; 900]].concat();
+    for _ in 0..200 {
+        world.forge(bob, Target::Subscriber, &report);
+    }
+    world.pass(Duration::from_secs(2));
+    let before = world.client(bob).received;
+    for number in 1..=20 {
+        world.picture(ann, number, number as u32 * 6000, true, &PICTURE);
+        world.pass(Duration::from_millis(66));
+    }
+    assert_eq!(world.client(bob).received - before, 20);
+    assert!(!world.is_put_out(bob));
 }

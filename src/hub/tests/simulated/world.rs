@@ -346,17 +346,20 @@ impl World {
         }
     }
 
-    /// A packet arrives that claims to come from a client, over its publisher connection.
-    pub(crate) fn forge(&mut self, index: usize, bytes: &[u8]) {
+    /// A packet arrives that claims to come from a client, over this connection of it.
+    pub(crate) fn forge(&mut self, index: usize, target: Target, bytes: &[u8]) {
         let client = &self.clients[index];
+        let link = match target {
+            Target::Publisher => &client.publisher,
+            Target::Subscriber => &client.subscriber,
+        };
         let way = Way {
             protocol: Protocol::Udp,
-            address: client.publisher.here,
+            address: link.here,
         };
         if let Some(member) = client.member {
             let now = self.time();
-            self.forwarder
-                .receive((member, Target::Publisher), way, bytes, now);
+            self.forwarder.receive((member, target), way, bytes, now);
             self.carry_out(Vec::new());
         }
     }
