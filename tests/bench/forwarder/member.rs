@@ -3,14 +3,20 @@
 //! when each packet of the others arrives. Nothing is encoded, decoded or sealed: a forwarder looks at none of it.
 
 use std::collections::BTreeSet;
+use std::io::IoSliceMut;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message as Say;
 use livekit_protocol::{self as proto};
+use nix::cmsg_space;
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, setsockopt, sockopt};
+use nix::sys::time::TimeSpec;
 use prost::Message as _;
 use serde_json::Value;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
@@ -18,6 +24,7 @@ use str0m::media::{Direction, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpWrite, SeqNo, Ssrc};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
+use tokio::io::Interest;
 use tokio::net::{TcpStream, UdpSocket};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, client_async};
@@ -50,6 +57,7 @@ impl Peer {
     fn new() -> Self {
         let out = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         out.set_nonblocking(true).unwrap();
+        setsockopt(&out, sockopt::ReceiveTimestampns, &true).unwrap();
         let socket = UdpSocket::from_std(out.try_clone().unwrap()).unwrap();
         let here = socket.local_addr().unwrap();
         let now = Instant::now();
@@ -92,11 +100,14 @@ impl Peer {
 
     /// Takes one packet from the socket, if there is one.
     fn take(&mut self, buffer: &mut [u8]) -> bool {
-        let Ok((length, from)) = self.socket.try_recv_from(buffer) else {
+        let received = self.socket.try_io(Interest::READABLE, || {
+            receive(&self.socket, buffer).map_err(Into::into)
+        });
+        let Ok((length, from, at)) = received else {
             return false;
         };
         if let Ok(packet) = Receive::new(Protocol::Udp, from, self.here, &buffer[..length]) {
-            let input = Input::Receive(Instant::now(), packet);
+            let input = Input::Receive(at, packet);
             if self.rtc.accepts(&input) {
                 self.rtc.handle_input(input).unwrap();
             }
@@ -112,6 +123,24 @@ impl Peer {
             self.rtc.add_remote_candidate(candidate);
         }
     }
+}
+
+/// A packet: its length, where it came from, and when the kernel had it. How long it lies there until this process, which
+/// is all participants, gets to it, says nothing of who forwarded it.
+fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> nix::Result<(usize, SocketAddr, Instant)> {
+    let mut space = cmsg_space!(TimeSpec);
+    let mut buffer = [IoSliceMut::new(buffer)];
+    let socket = socket.as_raw_fd();
+    let flags = MsgFlags::MSG_DONTWAIT;
+    let message = recvmsg::<SockaddrIn>(socket, &mut buffer, Some(&mut space), flags)?;
+    let from = SocketAddr::V4(message.address.ok_or(Errno::EDESTADDRREQ)?.into());
+    let had = message.cmsgs()?.find_map(|with| match with {
+        ControlMessageOwned::ScmTimestampns(had) => Some(Duration::from(had)),
+        _ => None,
+    });
+    let had = UNIX_EPOCH + had.ok_or(Errno::ENODATA)?;
+    let lay = SystemTime::now().duration_since(had).unwrap_or_default();
+    Ok((message.bytes, from, Instant::now() - lay))
 }
 
 /// A track on its way out.
@@ -247,7 +276,8 @@ impl Member {
                     if heard.insert(packet.header.ssrc) {
                         tally.another_stream(number);
                     }
-                    tally.arrived(u64::from_be_bytes(*stamp), packet.payload.len());
+                    let sent = u64::from_be_bytes(*stamp);
+                    tally.arrived(sent, packet.timestamp, packet.payload.len());
                 }
             });
             if Instant::now() >= ping {

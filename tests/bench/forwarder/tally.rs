@@ -23,7 +23,7 @@ struct State {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Arrived {
     pub(crate) bytes: usize,
-    /// From the hands of one participant into those of another.
+    /// From the hands of one participant to the socket of another.
     pub(crate) took: Vec<Duration>,
 }
 
@@ -50,13 +50,14 @@ impl Tally {
         self.state().streams.clone()
     }
 
-    /// A packet that was sent at `sent` is there.
-    pub(crate) fn arrived(&self, sent: u64, bytes: usize) {
-        let took = self.now().saturating_sub(sent);
+    /// A packet that was sent at `sent` was there `at` this time.
+    pub(crate) fn arrived(&self, sent: u64, at: Instant, bytes: usize) {
+        let at = at.saturating_duration_since(self.began);
+        let took = at.saturating_sub(Duration::from_nanos(sent));
         let mut state = self.state();
         if state.is_wanted {
             state.arrived.bytes += bytes;
-            state.arrived.took.push(Duration::from_nanos(took));
+            state.arrived.took.push(took);
         }
     }
 
