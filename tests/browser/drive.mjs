@@ -37,6 +37,8 @@ const browser = await (firefox
     executablePath: fileURLToPath(new URL('firefox', import.meta.url)),
     firefoxUserPrefs: {
       'media.autoplay.default': 0,
+      // A page may take the focus back.
+      'dom.disable_window_flip': false,
       'media.navigator.streams.fake': true, 'media.navigator.permission.disabled': true,
     },
   })
@@ -56,6 +58,31 @@ const OWN_STYLE = 'sha256-YjaKGiklmzC6wjXA513HAMmzus8VE61XCOT+SmwNZWA=';
 const complaints = [];
 const pages = [];
 let page;
+
+/**
+ * Has the page where a person types. Without the focus a page in Firefox still gets the keys, but they press none of its
+ * buttons. It loses the focus to another window, and to the browser's own buttons where Tab leads past its last element.
+ */
+async function front() {
+  const focused = () => page.evaluate(() => document.hasFocus());
+  if (!firefox || await focused()) return;
+  await page.bringToFront();
+  for (let tried = 0; tried < 100; tried += 1) {
+    if (await focused()) return;
+    // An element that takes the focus takes it from those buttons; the root is where Tab begins at the first element.
+    await page.evaluate(() => {
+      const { activeElement, body, documentElement: root } = document;
+      const element = activeElement === null || activeElement === body ? root : activeElement;
+      if (element === root) root.tabIndex = -1;
+      element.blur();
+      window.focus();
+      element.focus();
+      root.removeAttribute('tabindex');
+    });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error('Firefox does not let the page have the focus');
+}
 
 const operations = {
   async open({ url, width, height, scheme }) {
@@ -88,11 +115,19 @@ const operations = {
     return found.innerText();
   },
   shows: async ({ selector }) => (await page.locator(selector).count()) > 0,
-  key: ({ key }) => page.keyboard.press(key),
-  type: ({ text }) => page.keyboard.type(text),
+  async key({ key }) {
+    await front();
+    await page.keyboard.press(key);
+  },
+  async type({ text }) {
+    await front();
+    await page.keyboard.type(text);
+  },
   async tab({ to }) {
+    await front();
     for (let pressed = 0; pressed < 50; pressed += 1) {
       await page.keyboard.press('Tab');
+      await front();
       if ((await page.evaluate(() => document.activeElement?.id)) === to) return pressed + 1;
     }
     throw new Error(`Tab does not lead to ${to}`);

@@ -498,15 +498,28 @@ fn a_page_with_another_key_is_told_so_and_neither_plays_nor_is_played() {
 
 #[test]
 fn a_page_asks_for_the_passphrase_comes_back_after_leaving_and_after_the_hub_was_killed() {
-    types_the_passphrase(Engine::Embedded, Browser::start, comes_back);
+    types_the_passphrase(
+        Engine::Embedded,
+        Browser::start,
+        |mut browser, host, server| {
+            shares_leaves_and_is_back(&mut browser, host);
+            comes_back_by_itself(&mut browser, host, server);
+            browser.close();
+        },
+    );
 }
 
 #[test]
 #[cfg(feature = "full")]
-fn in_firefox_a_page_asks_for_the_passphrase_too() {
-    types_the_passphrase(Engine::EmbeddedOnLan, Browser::firefox, |browser, _, _| {
-        browser.close()
-    });
+fn in_firefox_a_page_asks_for_the_passphrase_shares_a_screen_and_leaves_too() {
+    types_the_passphrase(
+        Engine::EmbeddedOnLan,
+        Browser::firefox,
+        |mut browser, host, _| {
+            shares_leaves_and_is_back(&mut browser, host);
+            browser.close();
+        },
+    );
 }
 
 /// The page asks for the words, and goes on with those that are right; `then` comes what is left to do.
@@ -556,8 +569,8 @@ fn types_the_passphrase(
     then(browser, &host, &mut server);
 }
 
-/// The page shares a screen, leaves and comes back, and comes back by itself when the hub was killed.
-fn comes_back(mut browser: Browser, host: &Appliance, server: &mut Server) {
+/// The page shares a screen, leaves and joins again, all by keyboard.
+fn shares_leaves_and_is_back(browser: &mut Browser, host: &Appliance) {
     // This browser has no screen; what it would show stands on a canvas.
     browser.run(SCREEN);
     browser.tab_to("screen");
@@ -577,16 +590,14 @@ fn comes_back(mut browser: Browser, host: &Appliance, server: &mut Server) {
     wait_for_shield(host, left, "waiting");
     browser.tab_to("join");
     browser.key("Enter");
-    shows(&mut browser, "sealed");
-    grows(
-        &mut browser,
-        "sealed pictures after coming back",
-        25,
-        pictures,
-    );
+    shows(browser, "sealed");
+    grows(browser, "sealed pictures after coming back", 25, pictures);
+}
 
+/// Page and box are back when the hub was killed.
+fn comes_back_by_itself(browser: &mut Browser, host: &Appliance, server: &mut Server) {
     // Nobody has to press anything here, or at the box.
-    let clear = count(&mut browser, OWN_CAMERA, "clear");
+    let clear = count(browser, OWN_CAMERA, "clear");
     browser.run(REMEMBER_STATES);
     let killed = Instant::now();
     server.restart();
@@ -596,7 +607,7 @@ fn comes_back(mut browser: Browser, host: &Appliance, server: &mut Server) {
     host.wait_since(gone, "box that is back", SOON, |status| {
         (status.shield.state == "sealed").then_some(())
     });
-    reaches(&mut browser, "way back to sealed", 1, |browser| {
+    reaches(browser, "way back to sealed", 1, |browser| {
         browser.run(CAME_BACK).as_u64().unwrap_or_default()
     });
     println!(
@@ -604,11 +615,10 @@ fn comes_back(mut browser: Browser, host: &Appliance, server: &mut Server) {
         killed.elapsed().as_millis()
     );
     grows(
-        &mut browser,
+        browser,
         "sealed pictures after the hub was killed",
         25,
         pictures,
     );
-    assert_eq!(count(&mut browser, OWN_CAMERA, "clear"), clear);
-    browser.close();
+    assert_eq!(count(browser, OWN_CAMERA, "clear"), clear);
 }
